@@ -1,0 +1,31 @@
+#!/usr/bin/env node
+// The program's door. Node runs the TypeScript source itself from 22.18 on; on an older Node this re-executes on the binary
+// that the optional dependencies bring (docs/decisions/0001-runtime.md). Plain JavaScript, so that any Node can read it.
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import module from 'node:module'
+import process from 'node:process'
+
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+const runsTypeScript = major > 22 || (major === 22 && minor >= 18)
+
+if (runsTypeScript) {
+  module.enableCompileCache?.()
+  const { main } = await import('../src/main.ts')
+  process.exitCode = await main(process.argv.slice(2))
+} else {
+  const bundled = fileURLToPath(new URL('../node_modules/.bin/node', import.meta.url))
+  if (!existsSync(bundled)) {
+    process.stderr.write(
+      `berth: Node ${process.versions.node} is too old and no bundled Node was found; install Node 22.18 or newer, or run 'npm ci' with optional dependencies\n`,
+    )
+    process.exit(1)
+  }
+  const child = spawn(bundled, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' })
+  // A terminal sends Ctrl-C to the whole foreground group; a supervisor signals only this process. Forwarding covers both.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+  child.on('exit', (code, signal) => {
+    process.exitCode = signal === null ? (code ?? 1) : 1
+  })
+}
