@@ -182,23 +182,18 @@ function parseRule(reader: InputReader, value: unknown, place: string): FaultRul
 
 function parseEffect(reader: InputReader, rule: Readonly<Record<string, unknown>>, place: string): FaultEffect {
   const kind = reader.oneOf(rule['kind'], `${place}.kind`, KINDS)
-  switch (kind) {
-    case 'error':
-      return {
-        kind,
-        code: reader.string(rule['code'], `${place}.code`),
-        status: reader.integer(rule['status'], `${place}.status`, { min: 400, max: 599 }),
-        message: rule['message'] === undefined ? 'Injected fault.' : reader.string(rule['message'], `${place}.message`),
-      }
-    case 'latency':
-      return { kind, latencyMs: reader.number(rule['latencyMs'], `${place}.latencyMs`, { min: 0 }) }
-    case 'drop':
-    case 'truncate':
-    case 'cut':
-      return { kind }
-    default:
-      return { kind: 'drop' } // never used: an unknown kind is already a fault of the file
+  if (kind === 'error') {
+    return {
+      kind,
+      code: reader.string(rule['code'], `${place}.code`),
+      status: reader.integer(rule['status'], `${place}.status`, { min: 400, max: 599 }),
+      message: rule['message'] === undefined ? 'Injected fault.' : reader.string(rule['message'], `${place}.message`),
+    }
   }
+  if (kind === 'latency') {
+    return { kind, latencyMs: reader.number(rule['latencyMs'], `${place}.latencyMs`, { min: 0 }) }
+  }
+  return { kind: kind ?? 'drop' } // an unknown kind is already a fault of the file
 }
 
 /** The rules in the form of the file, so that what is read can be put back. */
