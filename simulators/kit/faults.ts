@@ -35,9 +35,12 @@ export interface FaultRule {
   readonly untilCall: number
 }
 
-/** What a script does to one call: the latencies of all rules that struck, and the first other effect of each place. */
+/** What a script does to one call: the latencies of all rules that struck, summed, and the first other effect of each place. */
 export interface FaultDecision {
+  /** To wait before the effect, in milliseconds. */
   readonly latencyMs: number
+  /** To wait between the effect and its answer, so that the answer is old when it arrives. */
+  readonly answerLatencyMs: number
   readonly before: Exclude<FaultEffect, { kind: 'latency' }> | undefined
   readonly after: Exclude<FaultEffect, { kind: 'latency' }> | undefined
 }
@@ -49,7 +52,7 @@ export interface FaultSubject {
   attribute(name: string): string | undefined
 }
 
-const NO_FAULT: FaultDecision = { latencyMs: 0, before: undefined, after: undefined }
+const NO_FAULT: FaultDecision = { latencyMs: 0, answerLatencyMs: 0, before: undefined, after: undefined }
 
 interface ArmedRule {
   readonly rule: FaultRule
@@ -93,16 +96,18 @@ export class FaultScript {
   decide(subject: FaultSubject): FaultDecision {
     if (this.#armed.length === 0) return NO_FAULT
     let latencyMs = 0
+    let answerLatencyMs = 0
     let before: FaultDecision['before']
     let after: FaultDecision['after']
     for (const armed of this.#armed) {
       const { effect, where } = armed.rule
       if (!this.#strikes(armed, subject)) continue
-      if (effect.kind === 'latency') latencyMs += effect.latencyMs
+      if (effect.kind === 'latency' && where === 'before-effect') latencyMs += effect.latencyMs
+      else if (effect.kind === 'latency') answerLatencyMs += effect.latencyMs
       else if (where === 'before-effect') before ??= effect
       else after ??= effect
     }
-    return { latencyMs, before, after }
+    return { latencyMs, answerLatencyMs, before, after }
   }
 
   #strikes(armed: ArmedRule, subject: FaultSubject): boolean {

@@ -13,7 +13,12 @@ describe('FaultScript', () => {
   test('strikes the calls that its action names, and no others', () => {
     const faults = script({ action: 'Assign*', ...error })
     expect(faults.decide(call('AssignPrivateIpAddresses')).before).toMatchObject({ code: 'InternalError' })
-    expect(faults.decide(call('DescribeVpcs'))).toEqual({ latencyMs: 0, before: undefined, after: undefined })
+    expect(faults.decide(call('DescribeVpcs'))).toEqual({
+      latencyMs: 0,
+      answerLatencyMs: 0,
+      before: undefined,
+      after: undefined,
+    })
   })
 
   test('strikes only calls with the given attributes', () => {
@@ -48,12 +53,14 @@ describe('FaultScript', () => {
     const faults = script(
       { action: '*', kind: 'latency', latencyMs: 100 },
       { action: '*', kind: 'latency', latencyMs: 50 },
+      { action: '*', kind: 'latency', latencyMs: 7, where: 'after-effect' },
       { action: '*', kind: 'drop', where: 'after-effect' },
       { action: '*', kind: 'truncate' },
       { action: '*', ...error },
     )
     expect(faults.decide(call('A'))).toEqual({
       latencyMs: 150,
+      answerLatencyMs: 7,
       before: { ...error, message: 'Injected fault.' },
       after: { kind: 'drop' },
     })
