@@ -1,0 +1,109 @@
+/** One request to an API server. */
+export interface TransportRequest {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  /** With the query, e.g. `/api/v1/pods?limit=100`. */
+  readonly path: string
+  /** Lower-case names. Credentials are added by the transport. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly body?: string
+  /** Ends the request and the reading of its answer; both then reject with the signal's reason. */
+  readonly signal: AbortSignal
+}
+
+export interface TransportResponse {
+  readonly status: number
+  /** Lower-case names. */
+  readonly headers: Readonly<Record<string, string>>
+  /** The answer's text as it comes, in pieces of any size. Must be read to its end, or the request aborted. */
+  readonly body: AsyncIterable<string>
+}
+
+/**
+ * How requests reach an API server: over TLS, or in process.
+ * `request` rejects when there is no answer (refused connection, reset, TLS failure); any HTTP status is an answer.
+ */
+export interface KubernetesTransport {
+  /** Where requests go, for messages: `https://10.0.0.1:443`. */
+  readonly server: string
+  request(request: TransportRequest): Promise<TransportResponse>
+  /** Closes idle connections. Open requests end through their own signals. */
+  close(): void
+}
+
+/** What an in-process server offers: a function from request to answer, as the simulators' routers have it. */
+export type RequestHandler = (
+  request: {
+    readonly method: string
+    /** Without the query. */
+    readonly path: string
+    readonly query: URLSearchParams
+    readonly headers: Readonly<Record<string, string>>
+    readonly body: string
+  },
+  signal: AbortSignal,
+) => Promise<{
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string | AsyncIterable<string>
+}>
+
+/** Reads an answer to its end. */
+export async function readText(body: AsyncIterable<string>): Promise<string> {
+  let text = ''
+  for await (const piece of body) text += piece
+  return text
+}
+
+/** A transport without a socket, so that virtual time can drive both sides. */
+export function inProcessTransport(handler: RequestHandler, server = 'in-process'): KubernetesTransport {
+  return {
+    server,
+    async request({ method, path, headers, body = '', signal }) {
+      signal.throwIfAborted()
+      const mark = path.indexOf('?')
+      const request = {
+        method,
+        path: mark < 0 ? path : path.slice(0, mark),
+        query: new URLSearchParams(mark < 0 ? '' : path.slice(mark + 1)),
+        headers,
+        body,
+      }
+      const answer = await untilAborted(handler(request, signal), signal)
+      const pieces = typeof answer.body === 'string' ? once(answer.body) : answer.body
+      return { status: answer.status, headers: answer.headers, body: abortable(pieces, signal) }
+    },
+    close() {},
+  }
+}
+
+async function* once(text: string): AsyncGenerator<string> {
+  yield await Promise.resolve(text)
+}
+
+/** Ends with the signal's reason although the other side may be silent, as a destroyed socket does. */
+async function* abortable(pieces: AsyncIterable<string>, signal: AbortSignal): AsyncGenerator<string> {
+  const iterator = pieces[Symbol.asyncIterator]()
+  try {
+    for (;;) {
+      const next = await untilAborted(iterator.next(), signal)
+      if (next.done === true) return
+      yield next.value
+    }
+  } finally {
+    // Not awaited: a silent generator would never settle it.
+    iterator.return?.().catch(() => undefined)
+  }
+}
+
+function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason as Error)
+    if (signal.aborted) {
+      onAbort()
+      work.catch(() => undefined)
+      return
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
+  })
+}
