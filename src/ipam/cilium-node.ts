@@ -83,8 +83,11 @@ export interface CiliumNode {
  * `src/kubernetes/cilium-node.ts` turns the difference to the seen resource into merge patches.
  */
 export interface OwnedStatus {
-  /** The provider's inventory: the key names the section below `status`, the value replaces it as a whole. */
-  readonly provider: ProviderStatus
+  /**
+   * The provider's inventory: the key names the section below `status`, the value replaces it as a whole.
+   * Absent: the inventory is not known now (failed refresh, missing instance); what the resource says stays.
+   */
+  readonly provider?: ProviderStatus
   /** Replaced as a whole; `null` removes the map (multi-pool nodes). */
   readonly releaseIPs: ReadonlyMap<string, ReleaseStatus> | null
   /** Absent: unknown, leave alone. */
