@@ -1,0 +1,93 @@
+import type { Tags } from '../../src/ipam/types.ts'
+
+/**
+ * An attached elastic network interface as the inventory holds it. Replaced, never edited.
+ *
+ * @source cilium pkg/aws/eni/types/types.go, ENI; AWS documentation, EC2 API, NetworkInterface
+ */
+export interface ENI {
+  readonly id: string
+  /** Primary private IPv4 address. Empty only while a just created interface could not be read. */
+  readonly ip: string
+  /** The interface's own IPv6 address; empty when none. */
+  readonly ipv6: string
+  readonly mac: string
+  readonly description: string
+  /** Device index of the attachment. Unique only within its network card. */
+  readonly number: number
+  readonly networkCardIndex: number
+  /** Empty when unattached, or when restored from a node's status, which does not carry it. */
+  readonly attachmentID: string
+  readonly subnet: { readonly id: string; readonly cidr: string }
+  readonly vpc: { readonly id: string; readonly primaryCIDR: string; readonly cidrs: readonly string[] }
+  /** Every private IPv4 address in the cloud's order, the primary included, then every address of every prefix. */
+  readonly addresses: readonly string[]
+  /** Delegated /28 blocks (CIDR text). */
+  readonly prefixes: readonly string[]
+  /** Delegated IPv6 /80 blocks (CIDR text). */
+  readonly ipv6Prefixes: readonly string[]
+  /** Group IDs. */
+  readonly securityGroups: readonly string[]
+  readonly tags: Tags
+  /** Public address associated with the interface; empty when none. */
+  readonly publicIP: string
+}
+
+/**
+ * What `spec.eni` of a resource asks for. Absent optional booleans and an absent `firstInterfaceIndex` differ from false and 0.
+ *
+ * @source cilium pkg/aws/eni/types/types.go, ENISpec
+ */
+export interface ENISpec {
+  readonly instanceType: string
+  /** Interfaces with a smaller device index are not managed. */
+  readonly firstInterfaceIndex: number | undefined
+  readonly securityGroups: readonly string[]
+  readonly securityGroupTags: Tags
+  readonly subnetIDs: readonly string[]
+  readonly subnetTags: Tags
+  /** Subnet of the interface that the instance was launched with. */
+  readonly nodeSubnetID: string
+  readonly vpcID: string
+  readonly availabilityZone: string
+  readonly excludeInterfaceTags: Tags
+  /** Absent in the resource means true. */
+  readonly isDeletedOnTermination: boolean
+  readonly usesPrimaryAddress: boolean
+  readonly isPrefixDelegationDisabled: boolean
+}
+
+/** A filter of a listing: any of `values` matches. */
+export interface EC2Filter {
+  readonly name: string
+  readonly values: readonly string[]
+}
+
+/**
+ * The provider's switches, all set.
+ *
+ * @source cilium operator flags; see `docs/compatibility.md`
+ */
+export interface AWSProviderConfig {
+  /** The cluster's VPC; empty when unknown, then nothing is filtered by VPC. */
+  readonly vpcID: string
+  /** `--subnet-ids-filter`. */
+  readonly subnetIDsFilter: readonly string[]
+  /** `--subnet-tags-filter`. */
+  readonly subnetTagsFilter: Tags
+  /** `--instance-tags-filter`. */
+  readonly instanceTagsFilter: Tags
+  /** `--eni-tags`, with the garbage-collection tags merged over them. */
+  readonly eniTags: Tags
+  /** `--aws-enable-prefix-delegation`. */
+  readonly prefixDelegation: boolean
+  /** `--aws-use-primary-address`: as if every node had `spec.eni.use-primary-address`. */
+  readonly usePrimaryAddress: boolean
+  /** `--aws-max-results-per-call`: items a page (count); 0 = unpaged until the cloud refuses it. */
+  readonly maxResultsPerCall: number
+  /**
+   * Count the interface slots of network card 0 only, the one card that interfaces are attached to. The reference adds up
+   * all cards, and then tries for ever to fill slots that do not exist.
+   */
+  readonly countsOnlyFirstNetworkCard: boolean
+}
