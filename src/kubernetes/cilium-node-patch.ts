@@ -1,4 +1,4 @@
-import type { CiliumNode, OwnedSpec, OwnedStatus } from '../ipam/cilium-node.ts'
+import type { CiliumNode, OwnedSpec, OwnedStatus, ProviderStatus } from '../ipam/cilium-node.ts'
 import type { AllocationIP, JSONObject, JSONValue } from '../ipam/types.ts'
 import { spellingOf } from './cilium-node.ts'
 import { mergePatch } from './json.ts'
@@ -10,15 +10,13 @@ import { mergePatch } from './json.ts'
  * @source RFC 7386; docs/decisions/0007-writes.md
  */
 export function statusPatch(seen: CiliumNode, wanted: OwnedStatus): JSONObject | undefined {
-  const { section, value } = wanted.provider
-  const provider = mergePatch(seenSection(seen, section), value)
   const ipam: Record<string, JSONValue> = {
-    ...statusMapPatch('release-ips', seen.status.releaseIPs, wanted.releaseIPs),
+    ...releaseIPsPatch(seen.status.releaseIPs, wanted.releaseIPs),
     ...textPatch('assigned-static-ip', seen.status.assignedStaticIP, wanted.assignedStaticIP),
     ...operatorErrorPatch(seen.status.operatorError, wanted.operatorError),
   }
   const status: Record<string, JSONValue> = {
-    ...(provider !== undefined && { [section]: provider }),
+    ...providerPatch(seen, wanted.provider),
     ...(Object.keys(ipam).length > 0 && { ipam }),
   }
   return Object.keys(status).length === 0 ? undefined : withPrecondition(seen, { status })
@@ -51,8 +49,11 @@ function withPrecondition(seen: { readonly resourceVersion: string }, patch: JSO
   return { metadata: { resourceVersion: seen.resourceVersion }, ...patch }
 }
 
-function seenSection(seen: CiliumNode, section: OwnedStatus['provider']['section']): JSONObject | undefined {
-  return section === 'alibaba-cloud' ? seen.status.alibabaCloud : seen.status[section]
+function providerPatch(seen: CiliumNode, wanted: ProviderStatus | undefined): Record<string, JSONValue> {
+  if (wanted === undefined) return {}
+  const { section, value } = wanted
+  const change = mergePatch(section === 'alibaba-cloud' ? seen.status.alibabaCloud : seen.status[section], value)
+  return change === undefined ? {} : { [section]: change }
 }
 
 /** An empty pool counts as an absent one, as for the reference, which never writes an empty map. */
@@ -79,12 +80,11 @@ function entryJSON(entry: AllocationIP | undefined): JSONObject {
   }
 }
 
-function statusMapPatch(
-  key: string,
+function releaseIPsPatch(
   seen: ReadonlyMap<string, string>,
   wanted: ReadonlyMap<string, string> | null,
 ): Record<string, JSONValue> {
-  if (wanted === null) return seen.size === 0 ? {} : { [key]: null }
+  if (wanted === null) return seen.size === 0 ? {} : { 'release-ips': null }
   const changes: Record<string, JSONValue> = {}
   for (const [address, state] of wanted) {
     const spelling = spellingOf(seen, address)
@@ -94,7 +94,7 @@ function statusMapPatch(
   for (const address of seen.keys()) {
     if (!wanted.has(address)) changes[spellingOf(seen, address)] = null
   }
-  return Object.keys(changes).length === 0 ? {} : { [key]: changes }
+  return Object.keys(changes).length === 0 ? {} : { 'release-ips': changes }
 }
 
 function textPatch(key: string, seen: string, wanted: string | undefined): Record<string, JSONValue> {
