@@ -1,0 +1,10 @@
+/** The public face of the simulated node agents; `simulators/kubernetes/index.ts` passes it on. */
+export { CiliumAgent, DEFAULT_UPDATE_INTERVAL_MS } from './agent.ts'
+export type { AgentCounters, CiliumAgentOptions } from './agent.ts'
+export { APIClient, APIStatusError } from './api-client.ts'
+export type { AgentGeneration, Holding } from './ipam.ts'
+export { MultiPoolIPAM } from './multi-pool-ipam.ts'
+export { CILIUM_NODES_PATH, NODES_PATH, nodeManifest } from './own-node.ts'
+export type { NodeFacts } from './own-node.ts'
+export type { AttachedInterface, OwnResource } from './own-resource.ts'
+export { PoolIPAM } from './pool-ipam.ts'
