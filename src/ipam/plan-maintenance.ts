@@ -1,0 +1,269 @@
+import type { CloudErrorKind } from './errors.ts'
+import type { Proof } from './release-proof.ts'
+import { isProven } from './release-proof.ts'
+import { staticIPNeedsResolution } from './statistics.ts'
+import type { AllocationAction, IPAMProfile, ReleaseAction, Tags } from './types.ts'
+
+/** What a node does next. A value: it can be printed, compared and tested without a cloud. */
+export type MaintenancePlan =
+  | { readonly kind: 'idle'; readonly why: IdleReason }
+  | { readonly kind: 'readInstance'; readonly why: ReadReason }
+  | { readonly kind: 'releaseCIDRs'; readonly action: ReleaseAction }
+  | { readonly kind: 'assignStaticIP'; readonly tags: Tags }
+  | { readonly kind: 'release'; readonly action: ReleaseAction }
+  | { readonly kind: 'allocate'; readonly action: AllocationAction }
+  | { readonly kind: 'createInterface'; readonly action: AllocationAction }
+
+/** A plan that has an effect. */
+export type MaintenanceStep = Exclude<MaintenancePlan, { readonly kind: 'idle' }>
+export type StepKind = MaintenanceStep['kind']
+
+/**
+ * - `missing`: the inventory does not show the instance
+ * - `stale`: the last step failed in a way that says our view is old, or that the call may have had an effect
+ * - `proof`: nothing is given back on an old view
+ */
+export type ReadReason = 'missing' | 'stale' | 'proof'
+
+/** Why a pass ends. */
+export type IdleReason =
+  | { readonly kind: 'settled' }
+  /** the controller does not act at all: not prepared yet, another writer, stopping */
+  | { readonly kind: 'held' }
+  | { readonly kind: 'backoff'; readonly untilMs: number }
+  | { readonly kind: 'instanceStopped'; readonly untilMs: number }
+  | { readonly kind: 'instanceMissing'; readonly untilMs: number }
+  | { readonly kind: 'limitsUnknown'; readonly instanceType: string }
+  /** no interface has room and no further one can be attached */
+  | { readonly kind: 'atCapacity' }
+  /** interfaces have room, their subnets have none */
+  | { readonly kind: 'subnetExhausted'; readonly poolID: string }
+  /** something may be given back, but not now */
+  | { readonly kind: 'releaseDeferred'; readonly untilMs: number | undefined }
+  /** a step failed and nothing else is left to try in this pass */
+  | { readonly kind: 'failed'; readonly step: FailedStep }
+
+export interface FailedStep {
+  readonly step: StepKind
+  /** Empty where the step concerns no interface. */
+  readonly interfaceID: string
+  readonly poolID: string
+  readonly kind: CloudErrorKind
+  /** One line for people. */
+  readonly message: string
+}
+
+/** Whether the fleet lets this node give something back now (docs/decisions/0010-proof-before-destroy.md). */
+export type DestroyPermit =
+  { readonly kind: 'allowed' } | { readonly kind: 'deferred'; readonly untilMs: number | undefined }
+
+/** Everything a decision depends on, gathered at one moment. */
+export interface NodeSnapshot {
+  readonly nowMs: number
+  readonly isHeld: boolean
+  readonly backoffUntilMs: number | undefined
+  readonly stoppedUntilMs: number | undefined
+  /** The inventory does not show the instance: when to read it again. */
+  readonly missing: { readonly nextReadMs: number } | undefined
+  readonly limitsUnknownOf: string | undefined
+  readonly isStale: boolean
+  readonly neededIPs: number
+  readonly neededIPv6Prefixes: number
+  /** The provider's plan with the amounts filled in (`withAmounts`); undefined where nothing is needed. */
+  readonly allocation: AllocationAction | undefined
+  /** What the agent has agreed to give back, nothing of it in use. */
+  readonly release: { readonly action: ReleaseAction; readonly proof: Proof } | undefined
+  /** What a multi-pool agent has dropped, one interface's worth. */
+  readonly cidrRelease: { readonly action: ReleaseAction; readonly proof: Proof } | undefined
+  readonly destroyPermit: DestroyPermit
+  /** Tags of the public address to bind; undefined where none is wanted. */
+  readonly staticIPTags: Tags | undefined
+  /** What failed in this pass so far, oldest first. */
+  readonly failures: readonly FailedStep[]
+  /** Reads made in this pass for a proof (count). */
+  readonly proofReads: number
+}
+
+/** After these the instance is read again before the node plans again: our view was wrong, or the effect is not known. */
+const REREAD_KINDS: ReadonlySet<CloudErrorKind> = new Set(['limit', 'stale', 'unavailable', 'conflict', 'notFound'])
+
+/** After these another call of the same kind cannot help either: a new interface would only add to the harm. */
+const NO_FALLBACK_KINDS: ReadonlySet<CloudErrorKind> = new Set(['throttled', 'denied'])
+
+/** Whether a failed step makes the node's view doubtful. */
+export function needsReread(kind: CloudErrorKind): boolean {
+  return REREAD_KINDS.has(kind)
+}
+
+/**
+ * The next step of a maintenance pass. A pass repeats plan → execute → reduce, a failed step being part of the next snapshot,
+ * until the plan is idle.
+ *
+ * Order as in the reference: giving back comes before taking. Other than there, a failed release or static address does not keep
+ * a node from getting addresses.
+ *
+ * @source cilium pkg/ipam/node.go, maintainIPPool and determineMaintenanceAction
+ */
+export function planMaintenance(node: NodeSnapshot): MaintenancePlan {
+  const { nowMs } = node
+  if (node.isHeld) return idle({ kind: 'held' })
+  const failedRead = node.failures.find((failure) => failure.step === 'readInstance')
+  if (failedRead !== undefined) return idle({ kind: 'failed', step: failedRead })
+  if (node.backoffUntilMs !== undefined && nowMs < node.backoffUntilMs)
+    return idle({ kind: 'backoff', untilMs: node.backoffUntilMs })
+  if (node.stoppedUntilMs !== undefined && nowMs < node.stoppedUntilMs)
+    return idle({ kind: 'instanceStopped', untilMs: node.stoppedUntilMs })
+  if (node.missing !== undefined) {
+    const { nextReadMs } = node.missing
+    if (nowMs < nextReadMs) return idle({ kind: 'instanceMissing', untilMs: nextReadMs })
+    return { kind: 'readInstance', why: 'missing' }
+  }
+  if (node.isStale) return planReread(node)
+  if (node.limitsUnknownOf !== undefined) return idle({ kind: 'limitsUnknown', instanceType: node.limitsUnknownOf })
+  const deferred: IdleReason[] = []
+  return (
+    planDestruction(node, 'releaseCIDRs', node.cidrRelease, deferred) ??
+    planStaticIP(node) ??
+    planDestruction(node, 'release', node.release, deferred) ??
+    planAllocation(node) ??
+    idle(deferred[0] ?? lastFailure(node) ?? { kind: 'settled' })
+  )
+}
+
+/** A stale view is read once in a pass for each failed step; a step that fails again ends the pass. */
+function planReread(node: NodeSnapshot): MaintenancePlan {
+  const last = node.failures.at(-1)
+  const isRepeated = last !== undefined && node.failures.filter((failure) => failure.step === last.step).length > 1
+  if (last !== undefined && (last.step === 'createInterface' || (isRepeated && last.kind !== 'limit')))
+    return idle({ kind: 'failed', step: last })
+  return { kind: 'readInstance', why: 'stale' }
+}
+
+function planDestruction(
+  node: NodeSnapshot,
+  step: 'release' | 'releaseCIDRs',
+  wanted: NodeSnapshot['release'],
+  deferred: IdleReason[],
+): MaintenancePlan | undefined {
+  if (wanted === undefined || node.failures.some((failure) => failure.step === step)) return undefined
+  if (node.destroyPermit.kind === 'deferred') {
+    deferred.push({ kind: 'releaseDeferred', untilMs: node.destroyPermit.untilMs })
+    return undefined
+  }
+  if (isProven(wanted.proof, node.nowMs)) return { kind: step, action: wanted.action }
+  if (node.proofReads === 0) return { kind: 'readInstance', why: 'proof' }
+  deferred.push({ kind: 'releaseDeferred', untilMs: undefined })
+  return undefined
+}
+
+function planStaticIP(node: NodeSnapshot): MaintenancePlan | undefined {
+  if (node.staticIPTags === undefined || node.failures.some((failure) => failure.step === 'assignStaticIP')) return undefined
+  return { kind: 'assignStaticIP', tags: node.staticIPTags }
+}
+
+/** What the allocation step reads of a snapshot. */
+export type AllocationSnapshot = Pick<NodeSnapshot, 'neededIPs' | 'neededIPv6Prefixes' | 'allocation' | 'failures'>
+
+/**
+ * Addresses on an attached interface where one has room, else on a new interface.
+ *
+ * Where the first call fails the failure decides: a subnet without room, or a refusal without further meaning, leads to a
+ * new interface in the same pass; throttling and missing permission end the pass; anything that says our view is wrong is followed
+ * by a read and one more try, and only an interface that is refused as full twice is given up for a new one.
+ *
+ * @returns undefined when nothing is needed
+ * @source cilium pkg/ipam/node.go, handleIPAllocation; for the read in between, cilium issues 36428 and 15877
+ */
+export function planAllocation(node: AllocationSnapshot): MaintenancePlan | undefined {
+  const action = node.allocation
+  if (action === undefined || (node.neededIPs === 0 && node.neededIPv6Prefixes === 0)) return undefined
+  const failed = node.failures.filter((failure) => failure.step === 'allocate')
+  const failedCreate = node.failures.find((failure) => failure.step === 'createInterface')
+  const last = failedCreate ?? failed.at(-1)
+  if (last !== undefined && (last.step === 'createInterface' || NO_FALLBACK_KINDS.has(last.kind)))
+    return idle({ kind: 'failed', step: last })
+  const hasRoom = action.ipv4.availableForAllocation > 0 || action.ipv6.maxPrefixesToAllocate > 0
+  if (hasRoom) {
+    const here = failed.filter((failure) => failure.interfaceID === action.interfaceID)
+    const before = here.at(-1)
+    if (before === undefined || (here.length === 1 && needsReread(before.kind))) return { kind: 'allocate', action }
+    if (needsReread(before.kind) && before.kind !== 'limit') return idle({ kind: 'failed', step: before })
+  }
+  if (action.emptyInterfaceSlots > 0) return { kind: 'createInterface', action }
+  if (last !== undefined) return idle({ kind: 'failed', step: last })
+  if (action.ipv4.interfaceCandidates > 0) return idle({ kind: 'subnetExhausted', poolID: action.poolID })
+  return idle({ kind: 'atCapacity' })
+}
+
+function lastFailure(node: NodeSnapshot): IdleReason | undefined {
+  const step = node.failures.at(-1)
+  return step === undefined ? undefined : { kind: 'failed', step }
+}
+
+function idle(why: IdleReason): MaintenancePlan {
+  return { kind: 'idle', why }
+}
+
+export interface AllocationAmounts {
+  readonly neededIPs: number
+  readonly neededIPv6Prefixes: number
+  /** need + max-above-watermark + surge, under the ceiling (count). */
+  readonly maxIPsToAllocate: number
+}
+
+/**
+ * The provider's plan with the amounts to ask for. An IPv6-only need asks for no IPv4 address; in the reference
+ * max-above-watermark and surge are attached as a side effect.
+ */
+export function withAmounts(plan: AllocationAction, amounts: AllocationAmounts): AllocationAction {
+  const maxIPsToAllocate = amounts.neededIPs > 0 ? amounts.maxIPsToAllocate : 0
+  return {
+    ...plan,
+    ipv4: {
+      ...plan.ipv4,
+      availableForAllocation: Math.max(0, Math.min(plan.ipv4.availableForAllocation, maxIPsToAllocate)),
+      maxIPsToAllocate,
+    },
+    ipv6: { maxPrefixesToAllocate: Math.min(amounts.neededIPv6Prefixes, 1) },
+  }
+}
+
+export interface GateInput {
+  /** A pass has been requested and has not finished. */
+  readonly isWaiting: boolean
+  readonly isStale: boolean
+  readonly neededIPs: number
+  readonly neededIPv6Prefixes: number
+  /** Entries of `spec.ipam.static-ip-tags` (count). */
+  readonly staticIPTagCount: number
+  readonly assignedStaticIP: string
+  readonly releaseEnabled: boolean
+  readonly excessIPs: number
+  /** Entries of `status.ipam.release-ips` (count). */
+  readonly releaseEntryCount: number
+  /** Given-up CIDRs older than the release delay (count). */
+  readonly dueCIDRCount: number
+  readonly profile: IPAMProfile
+}
+
+/**
+ * Whether a node has something to do. A handshake in flight is looked after whatever the rest says, also to abort it after the
+ * feature was switched off.
+ *
+ * @source cilium pkg/ipam/node.go, allocationNeeded and releaseNeeded
+ */
+export function maintenanceGates(input: GateInput): { readonly allocationNeeded: boolean; readonly releaseNeeded: boolean } {
+  const { profile } = input
+  const isOpen = !input.isWaiting && !input.isStale
+  const knowsStaticIPs = profile === 'latest' || profile === '1.19'
+  const wantsStaticIP =
+    knowsStaticIPs && input.staticIPTagCount > 0 && staticIPNeedsResolution(input.assignedStaticIP, profile)
+  const wantsPrefix = profile === 'latest' && input.neededIPv6Prefixes > 0
+  return {
+    allocationNeeded: isOpen && (input.neededIPs > 0 || wantsStaticIP || wantsPrefix),
+    releaseNeeded:
+      (input.releaseEnabled && isOpen && input.excessIPs > 0) ||
+      input.releaseEntryCount > 0 ||
+      (profile === 'latest' && input.dueCIDRCount > 0),
+  }
+}
