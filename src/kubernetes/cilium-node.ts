@@ -238,3 +238,29 @@ function shortened(faults: readonly string[]): readonly string[] {
   if (faults.length <= MAX_FAULTS) return faults
   return [...faults.slice(0, MAX_FAULTS), `and ${faults.length - MAX_FAULTS} more`]
 }
+
+/** The wire form of what a `CiliumNode` holds, for creation: without status, which a creation ignores. */
+export function encodeCiliumNode(node: CiliumNode): JSONObject {
+  const { ipam, instanceID, eni, azure, alibabaCloud } = node.spec
+  return {
+    apiVersion: 'cilium.io/v2',
+    kind: 'CiliumNode',
+    metadata: { name: node.name, ...(Object.keys(node.annotations).length > 0 && { annotations: node.annotations }) },
+    spec: {
+      ...(instanceID !== '' && { 'instance-id': instanceID }),
+      ipam: {
+        ...(ipam.pool !== undefined && {
+          pool: Object.fromEntries([...ipam.pool].map(([ip, entry]) => [ip, { ...entry }])),
+        }),
+        ...(ipam.preAllocate !== 0 && { 'pre-allocate': ipam.preAllocate }),
+        ...(ipam.minAllocate !== 0 && { 'min-allocate': ipam.minAllocate }),
+        ...(ipam.maxAllocate !== 0 && { 'max-allocate': ipam.maxAllocate }),
+        ...(ipam.maxAboveWatermark !== 0 && { 'max-above-watermark': ipam.maxAboveWatermark }),
+        ...(Object.keys(ipam.staticIPTags).length > 0 && { 'static-ip-tags': ipam.staticIPTags }),
+      },
+      ...(eni !== undefined && { eni }),
+      ...(azure !== undefined && { azure }),
+      ...(alibabaCloud !== undefined && { 'alibaba-cloud': alibabaCloud }),
+    },
+  }
+}

@@ -34,7 +34,7 @@ export interface InformerOptions<T, D, M> {
   readonly fieldSelector?: string
   /** Asks the server for metadata alone. A server that cannot sends whole objects, which decode as well. */
   readonly metadataOnly?: boolean
-  readonly decode: (json: JSONObject) => Decoded<T, D, M>
+  readonly decode: (json: JSONObject, identity: ObjectIdentity) => Decoded<T, D, M>
   readonly handlers: InformerHandlers<T, D, M>
   readonly clock: Clock
   readonly random: Random
@@ -270,7 +270,7 @@ class InformerLoop<T, D, M> {
         if (!this.known.has(identity)) this.#upsert(identity, event.object)
         return
       case 'DELETED': {
-        const decoded = this.#decode(event.object)
+        const decoded = this.#decode(event.object, identity)
         if (decoded?.kind === 'ok') this.known.set(identity, decoded.digest)
         this.#delete(identity.key)
         return
@@ -284,17 +284,17 @@ class InformerLoop<T, D, M> {
     const { handlers } = this.#options
     const replaced = this.known.replacedBy(identity)
     if (replaced !== undefined) this.#call('onDelete', () => handlers.onDelete(replaced))
-    const decoded = this.#decode(json)
+    const decoded = this.#decode(json, identity)
     this.known.set(identity, decoded?.kind === 'ok' ? decoded.digest : undefined)
     if (decoded?.kind === 'ok') this.#call('onUpsert', () => handlers.onUpsert(decoded.object))
     if (decoded?.kind === 'malformed') this.#call('onMalformed', () => handlers.onMalformed?.(decoded.report))
   }
 
   /** @returns undefined when decoding itself failed, which is a defect and must not stop the objects after it */
-  #decode(json: JSONObject): Decoded<T, D, M> | undefined {
+  #decode(json: JSONObject, identity: ObjectIdentity): Decoded<T, D, M> | undefined {
     let decoded: Decoded<T, D, M> | undefined
     this.#call('decode', () => {
-      decoded = this.#options.decode(json)
+      decoded = this.#options.decode(json, identity)
     })
     return decoded
   }

@@ -1,0 +1,13 @@
+/** Collections and objects of the API that this program uses. deploy/kubernetes/rbac.yaml allows exactly what is done to them. */
+
+export const CILIUM_NODES_PATH = '/apis/cilium.io/v2/ciliumnodes'
+export const PODS_PATH = '/api/v1/pods'
+export const NODES_PATH = '/api/v1/nodes'
+
+export function ciliumNodePath(name: string): string {
+  return `${CILIUM_NODES_PATH}/${encodeURIComponent(name)}`
+}
+
+export function leasesPath(namespace: string): string {
+  return `/apis/coordination.k8s.io/v1/namespaces/${encodeURIComponent(namespace)}/leases`
+}
