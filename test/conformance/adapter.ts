@@ -1,5 +1,4 @@
-import type { JSONObject, JSONValue } from '../../src/ipam/types.ts'
-import type { IPAMProfile } from '../../src/ipam/types.ts'
+import type { IPAMProfile, JSONObject } from '../../src/ipam/types.ts'
 import type { ComparisonRules } from './compare.ts'
 import type { ConformanceCase } from './load-vectors.ts'
 
@@ -23,9 +22,12 @@ export interface Adapter {
   readonly run: AdapterFunction
   /** How the result is compared; the suite's rules apply where this says nothing. */
   readonly comparison?: ComparisonRules
+  /**
+   * Brings the expectation and the result to one form before they are compared, where a kind leaves something open (say, the
+   * order of equals).
+   */
+  readonly canonical?: (value: unknown, input: JSONObject) => unknown
 }
 
 /** Kind → its adapter. A kind of the vectors that is not here is skipped, and named by the runner. */
 export type AdapterRegistry = Readonly<Record<string, AdapterFunction | Adapter>>
-
-export type { JSONObject, JSONValue }
