@@ -1,10 +1,17 @@
+import { assert } from '../runtime/assert.ts'
 import type { CallPriority } from '../runtime/call-priority.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Random } from '../runtime/random.ts'
-import type { BucketTable } from './bucket-table.ts'
-import type { APIBudget } from './contracts.ts'
-import type { BucketRate } from './token-bucket.ts'
-import type { TokenHolder } from './token-holder.ts'
+import { Admission } from './admission.ts'
+import type { CandidateCall } from './admission.ts'
+import { bottleneckHolder } from './bottleneck-holder.ts'
+import { pauseMs } from './bucket.ts'
+import type { Bucket } from './bucket.ts'
+import { BucketSet, GLOBAL_BUCKET } from './bucket-set.ts'
+import type { BucketSetOptions } from './bucket-set.ts'
+import type { APIBudget, BucketCharge, BudgetRequest, LedgerEntry } from './contracts.ts'
+import { Ledger } from './ledger.ts'
+import type { Taking, TokenHolder } from './token-holder.ts'
 
 /** The cloud refused a call for its rate: the call had no effect. */
 export interface Refusal {
@@ -14,20 +21,11 @@ export interface Refusal {
   readonly bucket?: string
 }
 
-export interface APIBudgetOptions {
-  readonly table: BucketTable
+export interface APIBudgetOptions extends BucketSetOptions {
   readonly clock: Clock
   readonly random: Random
   /** Classifies what a call threw: a refusal for the rate, or undefined for everything else. */
   readonly isThrottled: (error: unknown) => Refusal | undefined
-  /** Lines that replace the table's, from the configuration. */
-  readonly overrides?: Readonly<Record<string, BucketRate>>
-  /** Cilium's `limit-ipam-api-qps` and `limit-ipam-api-burst`: one more bucket, drawn on by every call. */
-  readonly globalLimit?: { readonly qps: number; readonly burst: number }
-  /** Part of every bucket left to the account's other tenants, in [0, 1). Default 0. */
-  readonly reserveShare?: number
-  /** How far above the table a documented bucket may grow while the cloud does not refuse (factor, at least 1). Default 1. */
-  readonly raisedLimitFactor?: number
   /** Called for calls that had to wait for a token, once per attempt. */
   readonly onWait?: (action: string, seconds: number) => void
   /** Who keeps the tokens; by default Bottleneck in this process. */
@@ -55,7 +53,197 @@ export interface AdaptiveAPIBudget extends APIBudget {
   buckets(): readonly BucketView[]
 }
 
-/** docs/decisions/0005-api-budget.md */
-export function createAPIBudget(_options: APIBudgetOptions): AdaptiveAPIBudget {
-  throw new Error('not built yet')
+/** Refusals after which the caller gets the error (count). With the pauses between them, a dead quota is given up after about 30 s. */
+export const MAX_REFUSALS = 8
+
+/** The life of one call in the budget. */
+interface BudgetedCall {
+  readonly request: BudgetRequest
+  readonly charges: readonly BucketCharge[]
+  readonly sinceMs: number
+  priority: CallPriority
+  sequence: number
+  refusals: number
+  refusedAtMs: number
+}
+
+type Attempt<T> =
+  | { readonly kind: 'answered'; readonly value: T }
+  | { readonly kind: 'refused'; readonly error: unknown; readonly refusal: Refusal; readonly sentAtMs: number }
+
+/**
+ * The queue in front of a cloud API (docs/decisions/0005-api-budget.md): the most urgent call that has its tokens goes
+ * first, and no token is left while a call waits that could use it without delaying a more urgent one.
+ */
+export function createAPIBudget(options: APIBudgetOptions): AdaptiveAPIBudget {
+  return new QueueingAPIBudget(options)
+}
+
+class QueueingAPIBudget implements AdaptiveAPIBudget {
+  readonly #options: APIBudgetOptions
+  readonly #clock: Clock
+  readonly #holder: TokenHolder
+  readonly #buckets: BucketSet
+  readonly #admission: Admission
+  readonly #ledger = new Ledger()
+  #sequence = 0
+
+  constructor(options: APIBudgetOptions) {
+    this.#options = options
+    this.#clock = options.clock
+    this.#holder = options.holder ?? bottleneckHolder()
+    this.#buckets = new BucketSet(options)
+    this.#admission = new Admission(options.clock, this.#buckets)
+  }
+
+  async run<T>(request: BudgetRequest, call: () => Promise<T>): Promise<T> {
+    assert(request.buckets.length > 0, `${request.action} draws on no bucket`)
+    for (const { bucket, cost } of request.buckets)
+      assert(Number.isSafeInteger(cost) && cost > 0, `${request.action} draws ${cost} tokens on ${bucket}`)
+    request.signal.throwIfAborted()
+    const budgeted: BudgetedCall = {
+      request,
+      charges: this.#chargesOf(request.buckets),
+      sinceMs: this.#clock.now(),
+      priority: request.priority,
+      sequence: this.#nextSequence(),
+      refusals: 0,
+      refusedAtMs: Number.POSITIVE_INFINITY,
+    }
+    for (;;) {
+      const attempt = await this.#attempt(budgeted, call)
+      if (attempt.kind === 'answered') return attempt.value
+      const ownPauseMs = this.#learn(budgeted, attempt.refusal, attempt.sentAtMs)
+      if (budgeted.refusals >= MAX_REFUSALS) throw attempt.error
+      if (ownPauseMs > 0) await this.#clock.sleep(ownPauseMs, request.signal)
+      request.signal.throwIfAborted()
+    }
+  }
+
+  expectedWaitMs(request: Pick<BudgetRequest, 'buckets' | 'priority'>): number {
+    return this.#admission.expectedWaitMs(this.#chargesOf(request.buckets), request.priority, this.#clock.now())
+  }
+
+  ledger(): readonly LedgerEntry[] {
+    return this.#ledger.entries()
+  }
+
+  rerank(signal: AbortSignal, priority: CallPriority): void {
+    this.#admission.rerank(signal, priority)
+  }
+
+  observeRemaining(bucket: string, tokens: number): void {
+    const nowMs = this.#clock.now()
+    this.#buckets.get(bucket, nowMs).observeRemaining(tokens, nowMs)
+  }
+
+  buckets(): readonly BucketView[] {
+    const nowMs = this.#clock.now()
+    return this.#buckets.all().map((bucket) => ({
+      bucket: bucket.name,
+      tokens: bucket.available(nowMs),
+      refillPerSecond: bucket.refillPerSecond,
+      size: bucket.size,
+      waiting: this.#admission.waiting(bucket.name),
+    }))
+  }
+
+  /** Waits for the tokens, then makes the call. */
+  #attempt<T>(budgeted: BudgetedCall, call: () => Promise<T>): Promise<Attempt<T>> {
+    const { request, charges } = budgeted
+    const queuedAtMs = this.#clock.now()
+    return new Promise((resolve, reject) => {
+      const candidate: CandidateCall = {
+        charges,
+        signal: request.signal,
+        sequence: budgeted.sequence,
+        sinceMs: budgeted.sinceMs,
+        priority: budgeted.priority,
+        admit: (takings, nowMs) => {
+          budgeted.priority = candidate.priority
+          this.#noteWait(request, nowMs - queuedAtMs)
+          resolve(this.#send(request, takings, nowMs > queuedAtMs, call))
+        },
+        abandon: (nowMs) => {
+          this.#ledger.waited(request.action, request.reason, nowMs - queuedAtMs)
+          reject(request.signal.reason as Error)
+        },
+      }
+      this.#admission.enqueue(candidate, queuedAtMs)
+    })
+  }
+
+  /** The tokens are taken: hands the call to the holder. A call that is aborted on the last metres gives its tokens back. */
+  #send<T>(
+    request: BudgetRequest,
+    takings: readonly Taking[],
+    isLimiting: boolean,
+    call: () => Promise<T>,
+  ): Promise<Attempt<T>> {
+    return this.#holder.run(takings, async (): Promise<Attempt<T>> => {
+      const sentAtMs = this.#clock.now()
+      if (request.signal.aborted) {
+        this.#giveBack(takings, sentAtMs)
+        throw request.signal.reason
+      }
+      this.#ledger.called(request.action, request.reason)
+      try {
+        const value = await call()
+        const nowMs = this.#clock.now()
+        for (const { bucket } of takings) this.#buckets.get(bucket, nowMs).accepted({ sentAtMs, nowMs, isLimiting })
+        return { kind: 'answered', value }
+      } catch (error) {
+        const refusal = this.#options.isThrottled(error)
+        if (refusal === undefined) throw error
+        this.#ledger.refused(request.action, request.reason)
+        return { kind: 'refused', error, refusal, sentAtMs }
+      }
+    })
+  }
+
+  /**
+   * What a refusal teaches. A call that is refused again although its buckets served others since its last refusal has a
+   * trouble of its own: it pauses alone and teaches nothing, so that one node cannot slow the others down.
+   *
+   * @returns how long this call alone has to pause before it queues again (ms)
+   */
+  #learn(budgeted: BudgetedCall, refusal: Refusal, sentAtMs: number): number {
+    const nowMs = this.#clock.now()
+    const retryAfterMs = refusal.retryAfterMs ?? 0
+    const jitter = this.#options.random.next()
+    const suspects = this.#suspects(budgeted, refusal, nowMs)
+    const isOwnTrouble = suspects.every((bucket) => bucket.hasAcceptedSince(budgeted.refusedAtMs))
+    budgeted.refusals += 1
+    budgeted.refusedAtMs = nowMs
+    // A first refusal is not the call's fault and costs it no place; later ones let others find out whether tokens are back.
+    if (budgeted.refusals > 1) budgeted.sequence = this.#nextSequence()
+    if (isOwnTrouble) return Math.max(retryAfterMs, pauseMs(budgeted.refusals - 1, jitter))
+    for (const bucket of suspects) bucket.refused({ sentAtMs, nowMs, retryAfterMs, jitter })
+    return 0
+  }
+
+  #suspects(budgeted: BudgetedCall, refusal: Refusal, nowMs: number): readonly Bucket[] {
+    if (refusal.bucket !== undefined) return [this.#buckets.get(refusal.bucket, nowMs)]
+    return budgeted.request.buckets.map(({ bucket }) => this.#buckets.get(bucket, nowMs))
+  }
+
+  #chargesOf(buckets: readonly BucketCharge[]): readonly BucketCharge[] {
+    return this.#options.globalLimit === undefined ? buckets : [...buckets, { bucket: GLOBAL_BUCKET, cost: 1 }]
+  }
+
+  #giveBack(takings: readonly Taking[], nowMs: number): void {
+    for (const { bucket, cost } of takings) this.#buckets.get(bucket, nowMs).giveBack(cost, nowMs)
+    this.#admission.dispatch(nowMs)
+  }
+
+  #noteWait(request: BudgetRequest, waitedMs: number): void {
+    if (waitedMs <= 0) return
+    this.#ledger.waited(request.action, request.reason, waitedMs)
+    this.#options.onWait?.(request.action, waitedMs / 1000)
+  }
+
+  #nextSequence(): number {
+    this.#sequence += 1
+    return this.#sequence
+  }
 }

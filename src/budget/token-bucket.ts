@@ -33,6 +33,11 @@ export class TokenBucketState {
     return this.#rate
   }
 
+  /** When the level was last set; refills count from here (ms). */
+  get updatedMs(): number {
+    return this.#updatedMs
+  }
+
   /** Tokens at `nowMs` (count, a fraction in general; negative when reserved). */
   tokens(nowMs: number): number {
     const elapsedMs = nowMs - this.#updatedMs

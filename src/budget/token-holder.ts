@@ -1,12 +1,22 @@
 import type { BucketCharge } from './contracts.ts'
 
+/** A charge whose tokens are there. */
+export interface Taking extends BucketCharge {
+  /** What time and learning made of the bucket, this charge included (whole tokens, at least the cost). */
+  readonly level: number
+}
+
 /**
  * Who keeps the tokens of the buckets. The queue before it decides which call is next and when its tokens are due; the
- * holder takes them and lets the call go. The seam at which several controllers of one account share their buckets.
+ * holder takes them and lets the call go, in the order in which it was handed the calls. This is the seam at which several
+ * controllers of one account share their buckets: a shared holder lets a call wait for tokens that others took.
  */
 export interface TokenHolder {
-  /** Sets what time and learning made of a bucket (whole tokens). */
-  setLevel(bucket: string, tokens: number): void
-  /** Takes every charge, then runs the call. */
-  run<T>(charges: readonly BucketCharge[], call: () => Promise<T>): Promise<T>
+  /**
+   * Takes every charge, then runs the call, exactly once.
+   *
+   * @returns what `call` returns
+   * @throws what `call` throws
+   */
+  run<T>(takings: readonly Taking[], call: () => Promise<T>): Promise<T>
 }

@@ -1,0 +1,216 @@
+import { LearnedRate } from './learned-rate.ts'
+import type { BucketRate } from './token-bucket.ts'
+import { TokenBucketState } from './token-bucket.ts'
+
+const EPSILON = 1e-9
+/** Pause after the second refusal in a row, doubled by each further one (ms, before jitter). */
+const FIRST_PAUSE_MS = 500
+/** The longest pause of our own choice (ms); a longer Retry-After is honoured. */
+const LONGEST_PAUSE_MS = 30_000
+/** A longer Retry-After is taken as this: nobody should wait for hours because of one odd answer (ms). */
+const LONGEST_RETRY_AFTER_MS = 15 * 60_000
+
+/**
+ * How long to leave a bucket, or one call, alone after refusals in a row: exponential with jitter, as AWS asks of clients.
+ *
+ * @param refusals in a row after the first (count, at least 1). @param jitter in [0, 1)
+ * @source AWS documentation, Amazon EC2 Developer Guide, Retries and exponential backoff
+ */
+export function pauseMs(refusals: number, jitter: number): number {
+  return Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (refusals - 1)) * (0.5 + jitter / 2)
+}
+
+export interface BucketOptions {
+  readonly name: string
+  /** What to start from. */
+  readonly rate: BucketRate
+  /** The rate may be learned up to this (tokens per second). */
+  readonly ceilingPerSecond: number
+  /**
+   * How much later than in a continuously refilled bucket a token may come back, and a call may arrive (ms). 1,000 and more
+   * for buckets that are refilled in steps of a second whose moment we do not know.
+   */
+  readonly lagMs: number
+  readonly nowMs: number
+}
+
+/** Tokens taken at one moment. */
+interface Taking {
+  readonly atMs: number
+  cost: number
+}
+
+/**
+ * What we believe of one of the cloud's buckets. Decides; makes no call. Time is an argument and never runs backwards.
+ *
+ * A bucket refilled in steps gives, in any window of w seconds, at least refill × (w − 1) tokens and at most its size more. So
+ * the tokens that are there for certain are those of a continuously refilled bucket one second ago, less what was taken
+ * since. The whole size can be taken at once, the long-run rate is the full one, and no call is refused whatever the moment
+ * of the steps.
+ */
+export class Bucket {
+  readonly name: string
+  readonly #lagMs: number
+  readonly #learned: LearnedRate
+  /** The bucket as it was `lagMs` ago. */
+  readonly #state: TokenBucketState
+  /** Taken since then, oldest first, one entry per moment: at most as many as the bucket has tokens. */
+  #recent: Taking[] = []
+  #recentCost = 0
+  #pausedUntilMs = Number.NEGATIVE_INFINITY
+  #refusedAtMs = Number.NEGATIVE_INFINITY
+  /** When the latest of the accepted calls was sent. */
+  #acceptedSentAtMs = Number.NEGATIVE_INFINITY
+  #refusalsInARow = 0
+
+  constructor(options: BucketOptions) {
+    this.name = options.name
+    this.#lagMs = options.lagMs
+    this.#learned = new LearnedRate({
+      startPerSecond: options.rate.refillPerSecond,
+      ceilingPerSecond: options.ceilingPerSecond,
+    })
+    this.#state = new TokenBucketState(options.rate, options.nowMs - options.lagMs)
+  }
+
+  get size(): number {
+    return this.#state.rate.size
+  }
+
+  get refillPerSecond(): number {
+    return this.#learned.perSecond
+  }
+
+  /** Tokens that can be taken now (count, may be a fraction; 0 while paused; never negative). */
+  available(nowMs: number): number {
+    this.#settle(nowMs)
+    return nowMs < this.#pausedUntilMs ? 0 : Math.max(0, this.#tokens(nowMs))
+  }
+
+  /**
+   * Time until `cost` tokens are there, if nobody takes any before (ms; 0 = now). What exceeds the size is taken to be drawn
+   * by others first, at the rate of the refill.
+   */
+  waitMs(cost: number, nowMs: number): number {
+    this.#settle(nowMs)
+    return Math.max(0, this.#pausedUntilMs - nowMs, this.#tokensMs(cost, nowMs))
+  }
+
+  take(cost: number, nowMs: number): void {
+    this.#settle(nowMs)
+    const last = this.#recent.at(-1)
+    if (last !== undefined && last.atMs === nowMs) last.cost += cost
+    else this.#recent.push({ atMs: nowMs, cost })
+    this.#recentCost += cost
+  }
+
+  /** Tokens taken for a call that was not made after all. */
+  giveBack(cost: number, nowMs: number): void {
+    this.#settle(nowMs)
+    let left = cost
+    for (let taking = this.#recent.at(-1); taking !== undefined && left > 0; taking = this.#recent.at(-1)) {
+      const part = Math.min(left, taking.cost)
+      taking.cost -= part
+      this.#recentCost -= part
+      left -= part
+      if (taking.cost <= EPSILON) this.#recent.pop()
+      else break
+    }
+    const seenMs = nowMs - this.#lagMs
+    if (left > 0) this.#state.setTokens(this.#state.tokens(seenMs) + left, seenMs)
+  }
+
+  /** The cloud served a call. @param isLimiting whether it had to wait for tokens */
+  accepted(call: { sentAtMs: number; nowMs: number; isLimiting: boolean }): void {
+    this.#acceptedSentAtMs = Math.max(this.#acceptedSentAtMs, call.sentAtMs)
+    this.#refusalsInARow = 0
+    this.#learned.accepted(call.isLimiting)
+    this.#followRate(call.nowMs)
+  }
+
+  /** Whether a call sent after `atMs` was accepted: then a bucket that was empty at `atMs` is not the reason for what follows. */
+  hasAcceptedSince(atMs: number): boolean {
+    return this.#acceptedSentAtMs > atMs
+  }
+
+  /**
+   * The cloud refused a call for its rate: the bucket is empty, and slower than assumed. Calls that were already under way at
+   * the previous refusal teach nothing new.
+   *
+   * @param refusal `jitter` in [0, 1) spreads the pauses of several controllers
+   */
+  refused(refusal: { sentAtMs: number; nowMs: number; retryAfterMs: number; jitter: number }): void {
+    const { sentAtMs, nowMs, retryAfterMs, jitter } = refusal
+    this.#settle(nowMs)
+    this.#pauseUntil(nowMs + Math.min(retryAfterMs, LONGEST_RETRY_AFTER_MS))
+    if (sentAtMs <= this.#refusedAtMs) return
+    this.#refusedAtMs = nowMs
+    this.#refusalsInARow += 1
+    if (this.#refusalsInARow > 1) this.#pauseUntil(nowMs + pauseMs(this.#refusalsInARow - 1, jitter))
+    this.#learned.refused()
+    this.#followRate(nowMs)
+    this.#setTokens(0, nowMs)
+  }
+
+  /** The cloud said how many tokens are left. */
+  observeRemaining(tokens: number, nowMs: number): void {
+    this.#settle(nowMs)
+    if (tokens < this.#tokens(nowMs)) this.#setTokens(Math.max(0, tokens), nowMs)
+  }
+
+  #pauseUntil(untilMs: number): void {
+    this.#pausedUntilMs = Math.max(this.#pausedUntilMs, untilMs)
+  }
+
+  /** As of now there are `tokens` in the cloud, and the next ones come after the lag. */
+  #setTokens(tokens: number, nowMs: number): void {
+    this.#recent = []
+    this.#recentCost = 0
+    this.#state.setTokens(tokens, nowMs)
+  }
+
+  #tokens(nowMs: number): number {
+    return this.#state.tokens(nowMs - this.#lagMs) - this.#recentCost
+  }
+
+  #followRate(nowMs: number): void {
+    if (this.#learned.perSecond === this.#state.rate.refillPerSecond) return
+    this.#settle(nowMs)
+    this.#state.setRate({ size: this.size, refillPerSecond: this.#learned.perSecond }, nowMs - this.#lagMs)
+  }
+
+  /** What was taken before the lag becomes part of the state. */
+  #settle(nowMs: number): void {
+    const seenMs = nowMs - this.#lagMs
+    let settled = 0
+    for (const taking of this.#recent) {
+      if (taking.atMs > seenMs) break
+      this.#state.take(taking.cost, taking.atMs)
+      this.#recentCost -= taking.cost
+      settled += 1
+    }
+    if (settled > 0) this.#recent.splice(0, settled)
+    if (this.#recent.length === 0) this.#recentCost = 0
+  }
+
+  /** As `waitMs`, without pauses. Follows the state through the takings that it has not seen yet, since a full bucket gains nothing. */
+  #tokensMs(cost: number, nowMs: number): number {
+    const { size } = this
+    const perMs = this.#state.rate.refillPerSecond / 1000
+    const wanted = Math.min(cost, size)
+    const othersMs = (cost - wanted) / perMs
+    if (wanted - this.#tokens(nowMs) <= EPSILON) return othersMs
+    const seenMs = nowMs - this.#lagMs
+    let level = this.#state.tokens(seenMs)
+    let pending = this.#recentCost
+    let atMs = Math.max(seenMs, this.#state.updatedMs)
+    for (const taking of this.#recent) {
+      const reachedAtMs = atMs + (wanted + pending - level) / perMs
+      if (wanted + pending <= size + EPSILON && reachedAtMs <= taking.atMs) return reachedAtMs - seenMs + othersMs
+      level = Math.min(size, level + (taking.atMs - atMs) * perMs) - taking.cost
+      pending -= taking.cost
+      atMs = taking.atMs
+    }
+    return atMs + Math.max(0, wanted - level) / perMs - seenMs + othersMs
+  }
+}

@@ -1,0 +1,221 @@
+import { CALL_PRIORITIES } from '../runtime/call-priority.ts'
+import type { CallPriority } from '../runtime/call-priority.ts'
+import type { BucketCharge } from './contracts.ts'
+import { Heap } from './heap.ts'
+
+/**
+ * How long a call of each class waits before it is overdue (ms). Every fourth turn of a bucket belongs to the call that is
+ * overdue longest: so no class starves, and a flood of old calls cannot drown the pods that begin to wait.
+ */
+export const OVERDUE_AFTER_MS: Readonly<Record<CallPriority, number>> = {
+  'pod-waiting': 15_000,
+  'below-minimum': 30_000,
+  watermark: 60_000,
+  release: 120_000,
+  background: 120_000,
+}
+/** Turns by class between two turns of overdue calls (count). */
+export const TURNS_BY_CLASS = 3
+
+/** A call in the queue. */
+export interface WaitingCall {
+  readonly charges: readonly BucketCharge[]
+  readonly signal: AbortSignal
+  /** Order within a class, unique. */
+  readonly sequence: number
+  /** Since when it waits, earlier attempts included (ms). */
+  readonly sinceMs: number
+  /** Changed by the queue alone. */
+  priority: CallPriority
+}
+
+/** Calls with the same charges: if the first of them cannot go, none can. */
+interface CallGroup<C extends WaitingCall> {
+  readonly key: string
+  readonly byUrgency: Heap<C>
+  readonly byDeadline: Heap<C>
+}
+
+interface SignalCalls<C extends WaitingCall> {
+  readonly calls: Set<C>
+  readonly onAbort: () => void
+}
+
+interface Demand {
+  calls: number
+  tokens: number
+}
+
+const RANK = new Map<CallPriority, number>(CALL_PRIORITIES.map((priority, index) => [priority, index]))
+
+function rankOf(priority: CallPriority): number {
+  return RANK.get(priority) ?? CALL_PRIORITIES.length
+}
+
+function deadlineMs(call: WaitingCall): number {
+  return call.sinceMs + OVERDUE_AFTER_MS[call.priority]
+}
+
+function isMoreUrgent(a: WaitingCall, b: WaitingCall): boolean {
+  return (rankOf(a.priority) - rankOf(b.priority) || a.sequence - b.sequence) < 0
+}
+
+function isDueEarlier(a: WaitingCall, b: WaitingCall): boolean {
+  return (deadlineMs(a) - deadlineMs(b) || a.sequence - b.sequence) < 0
+}
+
+function groupKey(charges: readonly BucketCharge[]): string {
+  return charges.map(({ bucket, cost }) => `${bucket}=${cost}`).join(' ')
+}
+
+/**
+ * The calls that wait for tokens, by urgency: class, then arrival. Adding, removing and ranking anew take O(log n); the
+ * number of groups (one per distinct set of charges) is that of the cloud's actions.
+ */
+export class WaitingCalls<C extends WaitingCall> {
+  readonly #onAbort: (calls: readonly C[]) => void
+  readonly #groups = new Map<string, CallGroup<C>>()
+  readonly #signals = new Map<AbortSignal, SignalCalls<C>>()
+  readonly #demands = new Map<string, Map<CallPriority, Demand>>()
+  /** Turns by class of each bucket since its last overdue turn. */
+  readonly #turns = new Map<string, number>()
+  #size = 0
+
+  /** @param onAbort called with all calls that waited under an aborted signal, after they have left the queue */
+  constructor(onAbort: (calls: readonly C[]) => void) {
+    this.#onAbort = onAbort
+  }
+
+  /** Calls that wait (count). */
+  get size(): number {
+    return this.#size
+  }
+
+  add(call: C): void {
+    const key = groupKey(call.charges)
+    let group = this.#groups.get(key)
+    if (group === undefined) {
+      group = { key, byUrgency: new Heap<C>(isMoreUrgent), byDeadline: new Heap<C>(isDueEarlier) }
+      this.#groups.set(key, group)
+    }
+    group.byUrgency.push(call)
+    group.byDeadline.push(call)
+    this.#size += 1
+    this.#count(call, 1)
+    this.#watch(call)
+  }
+
+  /** @returns whether it was waiting */
+  remove(call: C): boolean {
+    const group = this.#groups.get(groupKey(call.charges))
+    if (group === undefined || !group.byUrgency.delete(call)) return false
+    group.byDeadline.delete(call)
+    if (group.byUrgency.size === 0) this.#groups.delete(group.key)
+    this.#size -= 1
+    this.#count(call, -1)
+    this.#unwatch(call)
+    return true
+  }
+
+  /** Gives every call that waits under this signal another class; it keeps its time of arrival. */
+  rerank(signal: AbortSignal, priority: CallPriority): void {
+    const watched = this.#signals.get(signal)
+    if (watched === undefined) return
+    for (const call of Array.from(watched.calls)) {
+      if (call.priority === priority) continue
+      this.remove(call)
+      call.priority = priority
+      this.add(call)
+    }
+  }
+
+  /** The next call of each group, most urgent first; where it is an overdue turn, the call that is overdue longest. */
+  candidates(nowMs: number): readonly C[] {
+    const overdue: C[] = []
+    const urgent: C[] = []
+    for (const { byUrgency, byDeadline } of this.#groups.values()) {
+      const first = byDeadline.peek()
+      if (first !== undefined && deadlineMs(first) <= nowMs && this.#isOverdueTurn(first)) overdue.push(first)
+      else {
+        const next = byUrgency.peek()
+        if (next !== undefined) urgent.push(next)
+      }
+    }
+    overdue.sort((a, b) => (isDueEarlier(a, b) ? -1 : 1))
+    urgent.sort((a, b) => (isMoreUrgent(a, b) ? -1 : 1))
+    return [...overdue, ...urgent]
+  }
+
+  /** Takes a candidate out of the queue and counts its turn. */
+  serve(call: C, nowMs: number): void {
+    const isOverdueTurn = deadlineMs(call) <= nowMs && this.#isOverdueTurn(call)
+    for (const { bucket } of call.charges) {
+      this.#turns.set(bucket, isOverdueTurn ? 0 : (this.#turns.get(bucket) ?? 0) + 1)
+    }
+    this.remove(call)
+  }
+
+  /** Tokens of a bucket that calls of this class and of more urgent ones wait for (count). */
+  tokensAhead(bucket: string, priority: CallPriority): number {
+    let tokens = 0
+    for (const [other, demand] of this.#demands.get(bucket) ?? []) {
+      if (rankOf(other) <= rankOf(priority)) tokens += demand.tokens
+    }
+    return tokens
+  }
+
+  /** Calls that wait for a bucket, by class (count). */
+  waiting(bucket: string): Readonly<Record<CallPriority, number>> {
+    const demands = this.#demands.get(bucket)
+    const calls = (priority: CallPriority): number => demands?.get(priority)?.calls ?? 0
+    return {
+      'pod-waiting': calls('pod-waiting'),
+      'below-minimum': calls('below-minimum'),
+      watermark: calls('watermark'),
+      release: calls('release'),
+      background: calls('background'),
+    }
+  }
+
+  #isOverdueTurn(call: C): boolean {
+    return call.charges.some(({ bucket }) => (this.#turns.get(bucket) ?? 0) >= TURNS_BY_CLASS)
+  }
+
+  #count(call: C, sign: 1 | -1): void {
+    for (const { bucket, cost } of call.charges) {
+      let demands = this.#demands.get(bucket)
+      if (demands === undefined) this.#demands.set(bucket, (demands = new Map<CallPriority, Demand>()))
+      const demand = demands.get(call.priority) ?? { calls: 0, tokens: 0 }
+      demand.calls += sign
+      demand.tokens += sign * cost
+      demands.set(call.priority, demand)
+    }
+  }
+
+  /** One listener per signal, however many calls wait under it. */
+  #watch(call: C): void {
+    const { signal } = call
+    let watched = this.#signals.get(signal)
+    if (watched === undefined) {
+      const calls = new Set<C>()
+      const onAbort = (): void => {
+        const aborted = Array.from(calls)
+        for (const one of aborted) this.remove(one)
+        this.#onAbort(aborted)
+      }
+      watched = { calls, onAbort }
+      this.#signals.set(signal, watched)
+      signal.addEventListener('abort', onAbort)
+    }
+    watched.calls.add(call)
+  }
+
+  #unwatch(call: C): void {
+    const watched = this.#signals.get(call.signal)
+    if (watched === undefined) return
+    watched.calls.delete(call)
+    if (watched.calls.size > 0) return
+    this.#signals.delete(call.signal)
+    call.signal.removeEventListener('abort', watched.onAbort)
+  }
+}
