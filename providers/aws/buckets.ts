@@ -1,15 +1,11 @@
+import type { BucketTable } from '../../src/budget/bucket-table.ts'
 import type { BucketCharge } from '../../src/budget/contracts.ts'
+import type { BucketRate } from '../../src/budget/token-bucket.ts'
 
-/** Size (tokens) and refill (tokens per second) of one request bucket of an account and region. */
-export interface EC2BucketRate {
-  readonly size: number
-  readonly refillPerSecond: number
-}
-
-const MUTATING: EC2BucketRate = { size: 100, refillPerSecond: 5 }
-const OTHER_MUTATING: EC2BucketRate = { size: 50, refillPerSecond: 5 }
-const READ: EC2BucketRate = { size: 100, refillPerSecond: 20 }
-const UNFILTERED_READ: EC2BucketRate = { size: 50, refillPerSecond: 10 }
+const MUTATING: BucketRate = { size: 100, refillPerSecond: 5 }
+const OTHER_MUTATING: BucketRate = { size: 50, refillPerSecond: 5 }
+const READ: BucketRate = { size: 100, refillPerSecond: 20 }
+const UNFILTERED_READ: BucketRate = { size: 50, refillPerSecond: 10 }
 
 /** The suffix of the bucket of a listing that names neither a filter, nor IDs, nor a page size. */
 const UNFILTERED = ':unfiltered'
@@ -19,27 +15,32 @@ const UNFILTERED = ':unfiltered'
  *
  * @source AWS documentation, Amazon EC2 Developer Guide, Request throttling for the Amazon EC2 API
  */
-export const EC2_BUCKETS: Readonly<Record<string, EC2BucketRate>> = {
-  CreateNetworkInterface: MUTATING,
-  DeleteNetworkInterface: MUTATING,
-  ModifyNetworkInterfaceAttribute: MUTATING,
-  AssignPrivateIpAddresses: MUTATING,
-  UnassignPrivateIpAddresses: MUTATING,
-  AssignIpv6Addresses: MUTATING,
-  AttachNetworkInterface: OTHER_MUTATING,
-  AssociateAddress: OTHER_MUTATING,
-  DescribeNetworkInterfaces: READ,
-  [`DescribeNetworkInterfaces${UNFILTERED}`]: UNFILTERED_READ,
-  DescribeInstances: READ,
-  [`DescribeInstances${UNFILTERED}`]: UNFILTERED_READ,
-  DescribeSecurityGroups: READ,
-  [`DescribeSecurityGroups${UNFILTERED}`]: UNFILTERED_READ,
-  GetSecurityGroupsForVpc: READ,
-  DescribeSubnets: READ,
-  DescribeVpcs: READ,
-  DescribeRouteTables: READ,
-  DescribeInstanceTypes: READ,
-  DescribeAddresses: READ,
+export const EC2_BUCKETS: BucketTable = {
+  refill: 'stepwise',
+  buckets: {
+    CreateNetworkInterface: MUTATING,
+    DeleteNetworkInterface: MUTATING,
+    ModifyNetworkInterfaceAttribute: MUTATING,
+    AssignPrivateIpAddresses: MUTATING,
+    UnassignPrivateIpAddresses: MUTATING,
+    AssignIpv6Addresses: MUTATING,
+    AttachNetworkInterface: OTHER_MUTATING,
+    AssociateAddress: OTHER_MUTATING,
+    DescribeNetworkInterfaces: READ,
+    [`DescribeNetworkInterfaces${UNFILTERED}`]: UNFILTERED_READ,
+    DescribeInstances: READ,
+    [`DescribeInstances${UNFILTERED}`]: UNFILTERED_READ,
+    DescribeSecurityGroups: READ,
+    [`DescribeSecurityGroups${UNFILTERED}`]: UNFILTERED_READ,
+    GetSecurityGroupsForVpc: READ,
+    DescribeSubnets: READ,
+    DescribeVpcs: READ,
+    DescribeRouteTables: READ,
+    DescribeInstanceTypes: READ,
+    DescribeAddresses: READ,
+  },
+  families: { Describe: READ, Get: READ },
+  fallback: OTHER_MUTATING,
 }
 
 /** Every EC2 action that the provider can call; `deploy/aws/iam-policy.json` allows exactly these and CreateTags. */
