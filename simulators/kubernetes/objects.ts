@@ -212,7 +212,10 @@ export class Objects {
       ...(definition.hasGeneration ? { generation: 1 } : {}),
       ...(without(sent.metadata, 'resourceVersion') as ObjectMeta),
     }
-    const object: KubernetesObject = { ...(pruned as KubernetesObject), metadata }
+    const whole: KubernetesObject = { ...(pruned as KubernetesObject), metadata }
+    const isBare = whole['status'] === undefined
+    const now = this.#clock.wallTime()
+    const object = isBare ? (definition.strategy.prepareForCreate?.(whole, { now }) ?? whole) : whole
     this.#validate(resource, object, undefined)
     const key = keyOf(namespace, metadata.name)
     return this.#storeIfChanged(resource, key, object, { old: resource.collection.get(key), isDryRun: false })

@@ -59,6 +59,7 @@ export class Watch implements EventListener {
   readonly #renderer: WatchRenderer
   readonly #settings: WatchSettings
   readonly #currentVersion: () => number
+  readonly #onClose: (watch: Watch) => void
   /** Ends the timer of the watch with it. */
   readonly #closing = new AbortController()
   readonly #startVersion: number
@@ -72,16 +73,18 @@ export class Watch implements EventListener {
     target: { readonly collection: Collection; readonly readers: Readonly<Record<string, FieldReader>> },
     request: WatchRequest,
     renderer: WatchRenderer,
-    settings: WatchSettings & { readonly currentVersion: () => number },
+    settings: WatchSettings,
+    world: { readonly currentVersion: () => number; readonly onClose: (watch: Watch) => void },
   ) {
     this.#collection = target.collection
     this.#readers = target.readers
     this.#request = request
     this.#renderer = renderer
     this.#settings = settings
-    this.#currentVersion = settings.currentVersion
+    this.#currentVersion = world.currentVersion
+    this.#onClose = world.onClose
     this.pin = pinOf(target.collection, request.selection)
-    this.#startVersion = settings.currentVersion()
+    this.#startVersion = world.currentVersion()
     this.#start(request.since)
     if (this.#end === undefined) this.#collection.log.listen(this)
   }
@@ -108,6 +111,7 @@ export class Watch implements EventListener {
   close(): void {
     this.#end ??= 'clean'
     this.#collection.log.unlisten(this)
+    this.#onClose(this)
     this.#closing.abort()
     this.#wake?.()
   }
