@@ -104,7 +104,7 @@ export class CiliumAgent {
     return this.#resource
   }
 
-  get ipam(): Pick<AgentIPAM, 'holdings' | 'holding' | 'heldCount' | 'availableCount'> {
+  get ipam(): Pick<AgentIPAM, 'holdings' | 'holding' | 'heldCount' | 'availableCount' | 'openAddresses'> {
     return this.#ipam
   }
 

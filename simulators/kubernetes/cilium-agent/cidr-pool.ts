@@ -30,6 +30,13 @@ export class CIDRPool {
     return this.#ranges.reduce((sum, range) => sum + (range.isRemoved ? 0 : range.cidr.size), 0)
   }
 
+  /** The addresses that `size` counts. */
+  addresses(): readonly string[] {
+    return this.#ranges
+      .filter(({ isRemoved }) => !isRemoved)
+      .flatMap(({ cidr }) => Array.from({ length: cidr.size }, (_, index) => formatIPv4(cidr.first + index)))
+  }
+
   /** CIDRs that the pool has taken over (texts), sorted. */
   get cidrs(): readonly string[] {
     return this.#ranges.map((range) => range.cidr.text).sort()

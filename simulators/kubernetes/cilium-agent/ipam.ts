@@ -48,4 +48,6 @@ export interface AgentIPAM {
   readonly heldCount: number
   /** Addresses open to pods, held ones included (count). */
   readonly availableCount: number
+  /** These addresses. */
+  openAddresses(): readonly string[]
 }

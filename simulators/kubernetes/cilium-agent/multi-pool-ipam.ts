@@ -39,6 +39,10 @@ export class MultiPoolIPAM implements AgentIPAM {
     return this.#pool.size
   }
 
+  openAddresses(): readonly string[] {
+    return this.#pool.addresses()
+  }
+
   takeOver(resource: OwnResource): boolean {
     this.#resource = resource
     this.#pool.update(listedCIDRs(resource))

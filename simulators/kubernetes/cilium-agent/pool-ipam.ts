@@ -33,6 +33,10 @@ export class PoolIPAM implements AgentIPAM {
     return this.#resource?.pool?.size ?? 0
   }
 
+  openAddresses(): readonly string[] {
+    return [...(this.#resource?.pool?.keys() ?? [])]
+  }
+
   takeOver(resource: OwnResource): boolean {
     if (!isConsistent(resource)) return false
     this.#resource = resource
