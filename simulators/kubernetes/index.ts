@@ -18,6 +18,8 @@ import { apiServer } from './server.ts'
 /** A simulated Kubernetes API server: the real REST wire, in process or over HTTP. */
 
 export type { JSONObject, JSONValue } from './json.ts'
+export * from './cilium-agent/index.ts'
+export * from './pod-scheduler/index.ts'
 
 export interface KubernetesSimulatorOptions {
   /** Real time by default. */
