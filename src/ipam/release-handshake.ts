@@ -3,7 +3,7 @@ import { addressesOfPrefix } from './ip-range.ts'
 import type { IPAMProfile, ReleaseAction } from './types.ts'
 
 /*
- * The release of one address, in agreement with the node's agent (docs/architecture.md, "Release"):
+ * The release of one address, in agreement with the node's agent:
  *
  *   excess, the delay runs ─► marked-for-release ─► ready-for-release ─► detached in the cloud ─► released ─► gone
  *        (controller)            (controller)            (agent)             (controller)                    (agent)
@@ -72,7 +72,7 @@ export interface ReleaseStepResult {
  */
 export function releaseStep(input: ReleaseStepInput): ReleaseStepResult {
   const { nowMs, delayMs, releaseEnabled } = input
-  const known = releaseEnabled ? dropForgotten(input.records, input.resourceStates) : input.records
+  const known = releaseEnabled ? forgetAcknowledged(input.records, input.resourceStates) : input.records
   const repaired = repairReturned({ ...input, records: known })
   const plan = releaseEnabled ? input.plan : undefined
 
@@ -125,26 +125,35 @@ export function released(records: ReleaseRecords, addresses: Iterable<string>): 
  * The map to publish as `status.ipam.release-ips`, which replaces the resource's as a whole. The agent's word about a marked
  * address is kept; what the controller does not know disappears.
  *
+ * One thing is better than in the reference: an address in a handshake that is not attached any more is published as `released`,
+ * whatever the controller remembers. Its release succeeded before a restart, or its answer was lost. The pool of the resource
+ * shows it until the spec is written, after the status, and without the entry the agent could hand it to a pod meanwhile.
+ *
  * @param resourceStates the map of the resource that is about to be written
- * @returns the map, sorted by address, and the records without releases that the agent has acknowledged
+ * @param attached the addresses that are about to be written as the resource's pool
+ * @returns the map, sorted by address, and the records without the releases that the agent has acknowledged
  * @source cilium pkg/ipam/node.go, PopulateIPReleaseStatus
  */
 export function publishReleaseIPs(
   records: ReleaseRecords,
   resourceStates: ResourceStates,
+  attached: AddressSet,
 ): { readonly records: ReleaseRecords; readonly releaseIPs: ResourceStates } {
-  const kept = dropForgotten(records, resourceStates)
+  const kept = forgetAcknowledged(records, resourceStates)
   const releaseIPs = new Map<string, ReleaseStatus>()
-  for (const [address, own] of [...kept.status].sort(byAddress)) {
+  for (const [address, own] of kept.status) {
     const answer = resourceStates.get(address)
     const isAnswered = answer === 'ready-for-release' || answer === 'do-not-release'
     releaseIPs.set(address, own === 'marked-for-release' && isAnswered ? answer : own)
   }
-  return { records: kept, releaseIPs }
+  for (const [address, state] of resourceStates) {
+    if (state !== 'do-not-release' && !attached.has(address)) releaseIPs.set(address, 'released')
+  }
+  return { records: kept, releaseIPs: new Map([...releaseIPs].sort(byAddress)) }
 }
 
-/** Drops releases whose entry the agent has removed from the resource: the handshake is complete. */
-function dropForgotten(records: ReleaseRecords, resourceStates: ResourceStates): ReleaseRecords {
+/** The records without releases whose entry the agent has removed from the resource: their handshake is complete. */
+export function forgetAcknowledged(records: ReleaseRecords, resourceStates: ResourceStates): ReleaseRecords {
   const { marked, status } = editable(records)
   for (const [address, own] of records.status) {
     if (own === 'released' && !resourceStates.has(address)) status.delete(address)

@@ -129,7 +129,10 @@ export const releaseAdapters: AdapterRegistry = {
     readonly local: Dictionary<OwnReleaseStatus>
     readonly statusBefore: Dictionary<ReleaseStatus>
   }>(({ local, statusBefore }) => {
-    const { records, releaseIPs } = publishReleaseIPs(recordsOf({}, local), new Map(Object.entries(statusBefore)))
+    const resourceStates = new Map(Object.entries(statusBefore))
+    // The cases say nothing of the cloud: every address is still attached.
+    const attached = { has: () => true }
+    const { records, releaseIPs } = publishReleaseIPs(recordsOf({}, local), resourceStates, attached)
     return { statusAfter: Object.fromEntries(releaseIPs), localAfter: Object.fromEntries(records.status) }
   }),
 
