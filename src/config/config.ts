@@ -4,15 +4,68 @@ import type { IPAMProfile, Tags } from '../ipam/types.ts'
 export const IPAM_MODES = ['eni', 'azure', 'alibabacloud', 'cluster-pool', 'multi-pool', 'kubernetes'] as const
 export type IPAMMode = (typeof IPAM_MODES)[number]
 
-export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
-export type LogLevel = (typeof LOG_LEVELS)[number]
+export const CONFIG_LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
+export type ConfigLogLevel = (typeof CONFIG_LOG_LEVELS)[number]
 
-/** Host and port to listen on. */
-export interface ListenAddress {
-  /** Empty: all addresses. */
-  readonly host: string
-  /** 0: any free port. */
-  readonly port: number
+/** Static limits of an instance type; `ipv4` counts the primary address. */
+export interface InstanceLimit {
+  readonly adapters: number
+  readonly ipv4: number
+  readonly ipv6: number
+}
+
+export interface AWSConfig {
+  readonly releaseExcessIPs: boolean
+  readonly enablePrefixDelegation: boolean
+  readonly usePrimaryAddress: boolean
+  readonly eniTags: Tags
+  readonly eniGCTags: Tags
+  /** 0: off. */
+  readonly eniGCIntervalMs: number
+  /** With scheme; empty: the SDK's own choice. */
+  readonly ec2APIEndpoint: string
+  /** Items of a page (count); 0: automatic. */
+  readonly maxResultsPerCall: number
+  readonly instanceLimitMapping: ReadonlyMap<string, InstanceLimit>
+  /** Empty: asked of the metadata service. */
+  readonly region: string
+  /** Empty: asked of the metadata service. */
+  readonly vpcID: string
+}
+
+export interface AzureConfig {
+  readonly subscriptionID: string
+  readonly resourceGroup: string
+  readonly userAssignedIdentityID: string
+  readonly usePrimaryAddress: boolean
+  readonly releaseExcessIPs: boolean
+}
+
+export interface AlibabaCloudConfig {
+  readonly vpcID: string
+  readonly releaseExcessIPs: boolean
+}
+
+export interface KubernetesConfig {
+  /** Empty: in-cluster, else the usual places. */
+  readonly kubeconfigPath: string
+  /** Empty: as the kubeconfig says. */
+  readonly apiServer: string
+  /** Of the Lease. Empty: the pod's, else the context's, else `kube-system`. */
+  readonly namespace: string
+  /** Requests per second. */
+  readonly qps: number
+  readonly burst: number
+  readonly leaseDurationMs: number
+  readonly renewDeadlineMs: number
+  readonly retryPeriodMs: number
+}
+
+export interface TelemetryConfig {
+  readonly enableMetrics: boolean
+  /** `host:port`; empty host: all addresses; port 0: any free one. */
+  readonly serveAddress: string
+  readonly logLevel: ConfigLogLevel
 }
 
 /**
@@ -25,54 +78,22 @@ export interface Config {
   readonly parallelAllocWorkers: number
   /** Undefined: no cap over all actions, the budget of each bucket decides. */
   readonly limitIPAMAPI: { readonly qps: number; readonly burst: number } | undefined
+  /** Count per minute; 0: none at all. */
   readonly destructiveCallsPerMinute: number
   readonly excessIPReleaseDelayMs: number
+  /** 0: off. */
   readonly nodesGCIntervalMs: number
   readonly clusterName: string
   readonly instanceTagsFilter: Tags
   readonly subnetIDsFilter: readonly string[]
   readonly subnetTagsFilter: Tags
+  /** Empty: the budget is this process's own. */
   readonly budgetRedisURL: string
-  readonly aws: {
-    readonly releaseExcessIPs: boolean
-    readonly enablePrefixDelegation: boolean
-    readonly usePrimaryAddress: boolean
-    readonly eniTags: Tags
-    readonly eniGCTags: Tags
-    /** 0: off. */
-    readonly eniGCIntervalMs: number
-    /** With scheme; empty: the SDK's own choice. */
-    readonly ec2APIEndpoint: string
-    /** 0: automatic. */
-    readonly maxResultsPerCall: number
-    /** Instance type → static limits. */
-    readonly instanceLimitMapping: ReadonlyMap<
-      string,
-      { readonly adapters: number; readonly ipv4: number; readonly ipv6: number }
-    >
-    /** Empty: asked of the metadata service. */
-    readonly region: string
-    /** Empty: asked of the metadata service. */
-    readonly vpcID: string
-  }
-  readonly kubernetes: {
-    /** Empty: in-cluster, else the usual places. */
-    readonly kubeconfigPath: string
-    /** Empty: as the kubeconfig says. */
-    readonly apiServer: string
-    /** Of the Lease. Empty: the pod's, else the kubeconfig context's, else `kube-system`. */
-    readonly namespace: string
-    readonly qps: number
-    readonly burst: number
-    readonly leaseDurationMs: number
-    readonly renewDeadlineMs: number
-    readonly retryPeriodMs: number
-  }
-  readonly telemetry: {
-    readonly enableMetrics: boolean
-    readonly serveAddress: ListenAddress
-    readonly logLevel: LogLevel
-  }
+  readonly aws: AWSConfig
+  readonly azure: AzureConfig
+  readonly alibabaCloud: AlibabaCloudConfig
+  readonly kubernetes: KubernetesConfig
+  readonly telemetry: TelemetryConfig
   /** How long work in flight may take after the stop signal (ms). */
   readonly shutdownGracePeriodMs: number
 }

@@ -1,0 +1,146 @@
+import { z } from 'zod'
+import { IPAM_PROFILES } from '../ipam/types.ts'
+import { CONFIG_LOG_LEVELS, IPAM_MODES } from './config.ts'
+import { address, bool, choice, duration, endpoint, int, list, map, rate, seconds, text } from './values.ts'
+
+/**
+ * Every option, by its flag: type, default, unit and help. Names and defaults are Cilium's, except where the help says so.
+ * `src/config/load.ts` turns the parsed form into `Config`.
+ *
+ * @source cilium operator/option/config.go and Documentation/cmdref/cilium-operator-*.md
+ */
+export const configSchema = z.strictObject({
+  ipam: choice(IPAM_MODES).prefault('eni').describe('IPAM mode'),
+  'ipam-profile': choice(IPAM_PROFILES)
+    .prefault('latest')
+    .describe('whose arithmetic to follow: that of the latest Cilium operator, or of an older one (own option)'),
+  'parallel-alloc-workers': int(1).prefault('50').describe('nodes walked at once in a resync (count)'),
+  'limit-ipam-api-qps': rate
+    .optional()
+    .describe(
+      'calls per second of all cloud API actions together; unset: no such cap, each bucket has its own (Cilium: 4)',
+    ),
+  'limit-ipam-api-burst': int(1).optional().describe('burst of limit-ipam-api-qps (count; Cilium: 20)'),
+  'destructive-calls-per-minute': int(0)
+    .prefault('60')
+    .describe(
+      'calls that release, detach or delete, in the whole fleet (count per minute); 0 stops them all (own option)',
+    ),
+  'excess-ip-release-delay': seconds
+    .prefault('180')
+    .describe('how long an address must be excess before it is released (seconds, or a duration)'),
+  'nodes-gc-interval': duration
+    .prefault('5m')
+    .describe('garbage collection of CiliumNodes without a Kubernetes node; 0 switches it off'),
+  'cluster-name': text.prefault('default').describe('name of the cluster, for the tags of interfaces'),
+  'instance-tags-filter': map.prefault('').describe('manage only instances with these tags'),
+  'subnet-ids-filter': list.prefault('').describe('allocate only in these subnets'),
+  'subnet-tags-filter': map.prefault('').describe('allocate only in subnets with these tags'),
+  'budget-redis': text
+    .prefault('')
+    .describe('URL of a Redis through which controllers of one account share their API budget (own option)'),
+
+  'aws-release-excess-ips': bool.prefault('false').describe('release excess addresses (AWS)'),
+  'aws-enable-prefix-delegation': bool.prefault('false').describe('attach /28 prefixes in place of single addresses'),
+  'aws-use-primary-address': bool.prefault('false').describe("pods may use an interface's primary address"),
+  'aws-instance-limit-mapping': map
+    .prefault('')
+    .describe('static limits of instance types: type=adapters,ipv4,ipv6 (until Cilium 1.17)'),
+  'aws-max-results-per-call': int(0).prefault('0').describe('page size of EC2 listings (count); 0: automatic'),
+  'aws-region': text
+    .prefault('')
+    .describe('region of the cluster; also AWS_REGION; unset: asked of the metadata service (own option)'),
+  'aws-vpc-id': text.prefault('').describe('VPC of the cluster; unset: asked of the metadata service (own option)'),
+  'ec2-api-endpoint': endpoint.prefault('').describe('EC2 endpoint, host or URL; also AWS_ENDPOINT_URL_EC2'),
+  'eni-tags': map.prefault('').describe('tags of interfaces that are created'),
+  'eni-gc-tags': map.prefault('').describe('tags by which leftover interfaces are found; unset: a set of its own'),
+  'eni-gc-interval': duration.prefault('5m').describe('garbage collection of leftover interfaces; 0 switches it off'),
+
+  'azure-subscription-id': text
+    .prefault('')
+    .describe('also AZURE_SUBSCRIPTION_ID; unset: asked of the metadata service'),
+  'azure-resource-group': text.prefault('').describe('also AZURE_RESOURCE_GROUP; unset: asked of the metadata service'),
+  'azure-user-assigned-identity-id': text.prefault('').describe('also AZURE_USER_ASSIGNED_IDENTITY_ID'),
+  'azure-use-primary-address': bool.prefault('false').describe('also AZURE_USE_PRIMARY_ADDRESS'),
+  'azure-release-excess-ips': bool.prefault('false').describe('release excess addresses (own option)'),
+  'alibaba-cloud-vpc-id': text.prefault('').describe("VPC; unset: the controller's own"),
+  'alibaba-cloud-release-excess-ips': bool.prefault('false').describe('release excess addresses (Alibaba Cloud)'),
+
+  kubeconfig: text
+    .prefault('')
+    .describe('kubeconfig file; unset: the service account of the pod, else KUBECONFIG, else ~/.kube/config'),
+  'k8s-api-server': endpoint.prefault('').describe('URL of the API server, in place of that of the kubeconfig'),
+  'k8s-namespace': text
+    .prefault('')
+    .describe("namespace of the controller's Lease; unset: the pod's own, else kube-system"),
+  'operator-k8s-client-qps': rate.prefault('100').describe('requests per second to the API server'),
+  'operator-k8s-client-burst': int(1).prefault('200').describe('burst of operator-k8s-client-qps (count)'),
+  'leader-election-lease-duration': duration.prefault('15s').describe('how long a standby waits for a silent leader'),
+  'leader-election-renew-deadline': duration.prefault('10s').describe('how long a leader goes on without renewal'),
+  'leader-election-retry-period': duration.prefault('2s').describe('between two tries to get or renew the lease'),
+
+  'enable-metrics': bool.prefault('true').describe('serve /metrics (Cilium: false)'),
+  'operator-prometheus-serve-addr': address
+    .prefault(':9963')
+    .describe('where /healthz, /readyz and /metrics are served'),
+  'log-level': choice(CONFIG_LOG_LEVELS).prefault('info').describe('least severe log lines to write (own option)'),
+  debug: bool.prefault('false').describe('the same as --log-level debug'),
+  'shutdown-grace-period': duration
+    .prefault('20s')
+    .describe('how long work in flight may take after SIGTERM; less than terminationGracePeriodSeconds (own option)'),
+})
+
+export type ParsedOptions = z.output<typeof configSchema>
+export type OptionName = keyof typeof configSchema.shape
+
+export const OPTION_NAMES = Object.keys(configSchema.shape) as readonly OptionName[]
+
+/** Other spellings of an option, of older Cilium versions. */
+export const OPTION_ALIASES: Readonly<Record<string, OptionName>> = {
+  'k8s-kubeconfig-path': 'kubeconfig',
+  'k8s-client-qps': 'operator-k8s-client-qps',
+  'k8s-client-burst': 'operator-k8s-client-burst',
+}
+
+/** Variables that are read although they have neither prefix; a prefixed one wins, and so does an earlier one here. */
+export const FOREIGN_VARIABLES: readonly (readonly [variable: string, option: OptionName])[] = [
+  ['AWS_REGION', 'aws-region'],
+  ['AWS_DEFAULT_REGION', 'aws-region'],
+  ['AWS_ENDPOINT_URL_EC2', 'ec2-api-endpoint'],
+  ['AWS_ENDPOINT_URL', 'ec2-api-endpoint'],
+  ['AZURE_SUBSCRIPTION_ID', 'azure-subscription-id'],
+  ['AZURE_RESOURCE_GROUP', 'azure-resource-group'],
+  ['AZURE_USER_ASSIGNED_IDENTITY_ID', 'azure-user-assigned-identity-id'],
+  ['AZURE_USE_PRIMARY_ADDRESS', 'azure-use-primary-address'],
+]
+
+export interface OptionDescription {
+  readonly name: OptionName
+  /** `duration`, `map`, or the allowed values. */
+  readonly valueName: string
+  readonly help: string
+  /** As it would be written; undefined when there is none. */
+  readonly defaultText: string | undefined
+}
+
+/** For the help, and for documents made of it. */
+export function describeOptions(): readonly OptionDescription[] {
+  return OPTION_NAMES.map((name) => {
+    const schema = configSchema.shape[name]
+    const { def } = schema as { def: { innerType: z.ZodType; defaultValue?: unknown } }
+    const valueName = def.innerType.meta()?.['valueName']
+    return {
+      name,
+      valueName: typeof valueName === 'string' ? valueName : 'string',
+      help: schema.description ?? '',
+      defaultText: typeof def.defaultValue === 'string' && def.defaultValue !== '' ? def.defaultValue : undefined,
+    }
+  })
+}
+
+/** Flags that stand alone: `--debug`. */
+export const SWITCHES: ReadonlySet<string> = new Set(
+  describeOptions()
+    .filter(({ valueName }) => valueName === 'bool')
+    .map(({ name }) => name),
+)
