@@ -1,33 +1,116 @@
-import type { EC2Client } from '@aws-sdk/client-ec2'
+import { EC2Client, type EC2ClientConfig } from '@aws-sdk/client-ec2'
+import { NodeHttpHandler } from '@smithy/node-http-handler'
 import type { APIBudget } from '../../src/budget/contracts.ts'
 import type { AllocationImplementation, CloudCallMetrics, Logger } from '../../src/ipam/contracts.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Random } from '../../src/runtime/random.ts'
+import { EC2API } from './api.ts'
+import { BackgroundWork } from './background.ts'
+import { InfrastructureCache } from './infrastructure.ts'
+import { InstancesManager } from './instances.ts'
+import { LimitsTable } from './limits.ts'
+import { AWSNode } from './node.ts'
 import type { AWSProviderConfig } from './types.ts'
 
 export type { AWSProviderConfig } from './types.ts'
-export { EC2_ACTIONS, EC2_BUCKETS } from './buckets.ts'
+export { EC2_BUCKETS } from './buckets.ts'
+export { isThrottled } from './errors.ts'
 
 export interface AWSProviderDependencies {
-  /** A client with `maxAttempts: 1`: see `createEC2Client`. */
+  /** A client that does not repeat calls: see `createEC2Client`. */
   readonly client: Pick<EC2Client, 'send'>
+  /** With `EC2_BUCKETS` as its table and `isThrottled` to tell refusals. */
   readonly budget: APIBudget
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger
   readonly metrics: CloudCallMetrics
-  /** Ends work in the background; absent: it ends when it is done or has failed for good. */
+  /** Ends work in the background and shared reads; absent: they end when they are done or have failed for good. */
   readonly signal?: AbortSignal
 }
 
 export interface AWSProvider extends AllocationImplementation {
   /** Instances of live nodes that the newest full sync did not show (count). */
   readonly missingInstanceCount: number
+  /** Work in the background that is not done (count). */
+  readonly pendingWorkCount: number
 }
 
-/** The AWS provider: elastic network interfaces, their secondary addresses and their delegated prefixes. */
+/** Longest wait for a connection and for an answer of EC2 (ms). The slowest call seen, a listing, took 35 s. */
+const CONNECTION_TIMEOUT_MS = 5000
+const REQUEST_TIMEOUT_MS = 60_000
+
+/**
+ * An EC2 client as the provider needs it: one attempt a call, as repeating is decided where the effect is known, and bounded waits.
+ *
+ * @param options.endpoint URL; absent: the region's own, or what `AWS_ENDPOINT_URL_EC2` says
+ * @param options.requestHandler answers in process; absent: over HTTP
+ */
+export function createEC2Client(options: {
+  readonly region: string
+  readonly endpoint?: string
+  readonly requestHandler?: NonNullable<EC2ClientConfig['requestHandler']>
+  readonly credentials?: NonNullable<EC2ClientConfig['credentials']>
+}): EC2Client {
+  return new EC2Client({
+    region: options.region,
+    maxAttempts: 1,
+    requestHandler:
+      options.requestHandler ??
+      new NodeHttpHandler({
+        connectionTimeout: CONNECTION_TIMEOUT_MS,
+        requestTimeout: REQUEST_TIMEOUT_MS,
+        throwOnRequestTimeout: true,
+      }),
+    ...(options.endpoint !== undefined && { endpoint: options.endpoint }),
+    ...(options.credentials !== undefined && { credentials: options.credentials }),
+  })
+}
+
+/**
+ * The AWS provider: elastic network interfaces, their secondary addresses and their delegated prefixes.
+ *
+ * @source cilium pkg/aws/ipam
+ */
 export function createAWSProvider(config: AWSProviderConfig, deps: AWSProviderDependencies): AWSProvider {
-  void config
-  void deps
-  throw new Error('not implemented')
+  const { clock, random, log } = deps
+  const signal = deps.signal ?? new AbortController().signal
+  const api = new EC2API(deps, config.maxResultsPerCall)
+  const infrastructure = new InfrastructureCache(api.listings, config)
+  const instances = new InstancesManager(config, { listings: api.listings, infrastructure, clock, log, signal })
+  const limits = new LimitsTable({
+    read: (context) => api.listings.describeInstanceTypes(config.countsOnlyFirstNetworkCard, context),
+    clock,
+    log,
+    signal,
+  })
+  const background = new BackgroundWork({ clock, random, log, signal })
+  const nodeDependencies = { config, api, instances, infrastructure, limits, background, clock, random, log }
+
+  return {
+    get missingInstanceCount() {
+      return instances.missingInstanceCount
+    },
+    get pendingWorkCount() {
+      return background.pendingCount
+    },
+    createNode: (resource) => new AWSNode(resource, nodeDependencies),
+    getPoolQuota: () => infrastructure.poolQuota(),
+    async prepare(context) {
+      await Promise.all([limits.prepare(context), infrastructure.read(context)])
+    },
+    resync: (context) => instances.resync(context),
+    async instanceSync(instanceID, context) {
+      const instanceType = instances.instanceTypeOf(instanceID)
+      const isTypeUnknown = instanceType !== '' && limits.get(instanceType) === undefined
+      const sync = instances.instanceSync(instanceID, context)
+      if (!isTypeUnknown) return sync
+      const [result, found] = await Promise.all([sync, limits.lookup(instanceType, context.signal)])
+      return found === undefined ? result : { ...result, changedInstanceIDs: [instanceID] }
+    },
+    hasInstance: (instanceID) => instances.hasInstance(instanceID),
+    deleteInstance: (instanceID) => instances.deleteInstance(instanceID),
+    syncedAtMs: (instanceID) => instances.syncedAtMs(instanceID),
+    settle: (settleSignal) => background.settle(settleSignal),
+  }
 }

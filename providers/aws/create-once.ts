@@ -1,0 +1,114 @@
+import { CloudAPIError } from '../../src/ipam/errors.ts'
+import { PREFIX_SIZE } from '../../src/ipam/ip-range.ts'
+import type { CallContext } from '../../src/runtime/call-priority.ts'
+import type { Clock } from '../../src/runtime/clock.ts'
+import type { Random } from '../../src/runtime/random.ts'
+import type { CreatedInterface, CreateInterfaceRequest, EC2API } from './api.ts'
+import type { BackgroundWork } from './background.ts'
+
+/** Sends of one creation whose answers are lost (count), and the wait before the first repetition (ms); doubles. A choice. */
+const CREATE_SENDS = 3
+export const REPEAT_WAIT_MS = 500
+
+export interface SafeCreationDependencies {
+  readonly api: EC2API
+  readonly background: BackgroundWork
+  readonly clock: Clock
+  readonly random: Random
+  /** Free addresses of a subnet changed through us (count, negative = taken). */
+  readonly onSubnetChanged: (subnetID: string, difference: number) => void
+}
+
+/**
+ * One creation, repeated with its token while its answer is lost.
+ *
+ * @throws CloudAPIError: when it is still not known what became of it, that is found out and undone in the background
+ */
+export async function createOnce(
+  parameters: Omit<CreateInterfaceRequest, 'clientToken'>,
+  deps: SafeCreationDependencies,
+  context: CallContext,
+): Promise<CreatedInterface> {
+  const request = { ...parameters, clientToken: newClientToken(deps.random) }
+  for (let send = 1; ; send++) {
+    try {
+      const created = await deps.api.createNetworkInterface(request, context)
+      deps.onSubnetChanged(request.subnetID, -addressesTaken(created, request))
+      return created
+    } catch (error) {
+      const isLost = error instanceof CloudAPIError && error.kind === 'unavailable'
+      if (!isLost && send === 1) throw error
+      if (!isLost || send >= CREATE_SENDS) {
+        // An earlier send may have created it, whatever this one says.
+        if (isLost || !(error instanceof CloudAPIError) || error.kind === 'throttled') undoLostCreation(request, deps)
+        throw error
+      }
+    }
+    try {
+      await deps.clock.sleep(REPEAT_WAIT_MS * 2 ** (send - 1), context.signal)
+    } catch (error) {
+      undoLostCreation(request, deps)
+      throw error
+    }
+  }
+}
+
+/** Addresses that a new interface takes from its subnet (count): its primary, and what it was filled with. */
+function addressesTaken(
+  { eni }: CreatedInterface,
+  request: Pick<CreateInterfaceRequest, 'addressCount' | 'prefixCount'>,
+): number {
+  if (eni !== undefined) return eni.addresses.length
+  return 1 + (request.prefixCount > 0 ? request.prefixCount * PREFIX_SIZE : request.addressCount)
+}
+
+/** 128 bits as 32 hexadecimal digits: EC2 takes up to 64 ASCII characters. */
+function newClientToken(random: Random): string {
+  const word = (): string =>
+    Math.floor(random.next() * 2 ** 32)
+      .toString(16)
+      .padStart(8, '0')
+  return `${word()}${word()}${word()}${word()}`
+}
+
+/** Deletes an interface that hangs on nothing, in the background until it is gone. One that is in use after all is left alone. */
+export function undoCreation(
+  created: CreatedInterface,
+  { api, background, onSubnetChanged }: SafeCreationDependencies,
+): void {
+  const { interfaceID, eni } = created
+  let misses = 0
+  background.start({
+    reason: 'undo-create-interface',
+    fields: { interfaceID },
+    attempt: async (context) => {
+      try {
+        await api.deleteNetworkInterface(interfaceID, context)
+        if (eni !== undefined) onSubnetChanged(eni.subnet.id, eni.addresses.length)
+      } catch (error) {
+        if (error instanceof CloudAPIError && error.kind === 'conflict') return
+        // Unknown twice, some time apart: gone. Unknown once may mean that EC2 does not show it yet.
+        if (error instanceof CloudAPIError && error.kind === 'notFound' && ++misses > 1) return
+        throw error
+      }
+    },
+  })
+}
+
+/** Finds out what became of a creation, by asking for it once more with its token, and deletes what there is. */
+function undoLostCreation(request: CreateInterfaceRequest, deps: SafeCreationDependencies): void {
+  deps.background.start({
+    reason: 'undo-lost-creation',
+    fields: { poolID: request.subnetID },
+    attempt: async (context) => {
+      try {
+        const created = await deps.api.createNetworkInterface(request, context)
+        deps.onSubnetChanged(request.subnetID, -addressesTaken(created, request))
+        undoCreation(created, deps)
+      } catch (error) {
+        if (!(error instanceof CloudAPIError) || error.kind === 'unavailable' || error.kind === 'throttled') throw error
+        // Refused: there is nothing under this token.
+      }
+    },
+  })
+}

@@ -1,0 +1,366 @@
+import type { CiliumNode, ProviderStatus } from '../../src/ipam/cilium-node.ts'
+import type {
+  AllocateIPsOutcome,
+  CIDROperations,
+  CreateInterfaceOutcome,
+  InterfacesAndIPs,
+  Logger,
+  NodeOperations,
+  PrefixOperations,
+  ReleaseCIDRsOutcome,
+  StaticIPOperations,
+} from '../../src/ipam/contracts.ts'
+import { CloudAPIError, InstanceNotFoundError, LimitsNotFoundError } from '../../src/ipam/errors.ts'
+import { PREFIX_SIZE, prefixCeil } from '../../src/ipam/ip-range.ts'
+import type { AllocationAction, AllocationMap, Limits, ReleaseAction, Tags } from '../../src/ipam/types.ts'
+import { usedIPsWithPrefixes } from '../../src/ipam/usage.ts'
+import type { CallContext } from '../../src/runtime/call-priority.ts'
+import type { Clock } from '../../src/runtime/clock.ts'
+import type { Random } from '../../src/runtime/random.ts'
+import type { EC2API } from './api.ts'
+import type { BackgroundWork } from './background.ts'
+import { createInterface } from './create-interface.ts'
+import { decodeENISpec, decodeENIStatus, encodeENIStatus } from './eni-codec.ts'
+import type { InfrastructureCache } from './infrastructure.ts'
+import type { InstancesManager } from './instances.ts'
+import type { LimitsTable } from './limits.ts'
+import {
+  compareInterfaces,
+  fallbackCount,
+  interfacesAndIPs,
+  interfaceView,
+  isPrefixDelegated,
+  maximumAllocatableIPv4,
+  minimumAllocatableIPv4,
+  prepareIPAllocation,
+  primaryInterface,
+  type NodeFacts,
+} from './plan.ts'
+import { addressesOutside, attachedCIDRs, prepareCIDRRelease, prepareIPRelease, splitCIDRs } from './plan-release.ts'
+import type { AWSProviderConfig, ENI, ENISpec } from './types.ts'
+
+export interface NodeDependencies {
+  readonly config: AWSProviderConfig
+  readonly api: EC2API
+  readonly instances: InstancesManager
+  readonly infrastructure: InfrastructureCache
+  readonly limits: LimitsTable
+  readonly background: BackgroundWork
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Logger
+}
+
+interface View {
+  /** What the view was made of: it holds as long as these are the same objects. */
+  readonly record: ReadonlyMap<string, ENI> | undefined
+  readonly spec: ENISpec
+  readonly interfaces: readonly ENI[]
+}
+
+/**
+ * What the provider does for one node: calls in their order, undone on failure. Choices come from the plan files; the state of
+ * the instance from the inventory, read anew for each operation.
+ *
+ * @source cilium pkg/aws/ipam/node.go, Node
+ */
+export class AWSNode implements NodeOperations {
+  readonly #deps: NodeDependencies
+  #name: string
+  #instanceID: string
+  #spec: ENISpec
+  #used: ReadonlySet<string>
+  #view: View | undefined
+
+  readonly prefixes: PrefixOperations = {
+    releaseIPPrefixes: (action, context) => this.#releaseIPPrefixes(action, context),
+    getUsedIPWithPrefixes: (used) => this.#getUsedIPWithPrefixes(used),
+  }
+
+  readonly staticIP: StaticIPOperations = {
+    allocateStaticIP: (tags, context) => this.#allocateStaticIP(tags, context),
+  }
+
+  readonly cidrs: CIDROperations = {
+    getAttachedCIDRs: () => attachedCIDRs(this.#interfaces()),
+    prepareCIDRRelease: (cidrs) => prepareCIDRRelease(this.#facts(), cidrs),
+    releaseCIDRs: (action, context) => this.#releaseCIDRs(action, context),
+  }
+
+  constructor(resource: CiliumNode, deps: NodeDependencies) {
+    this.#deps = deps
+    this.#name = resource.name
+    this.#instanceID = resource.spec.instanceID
+    this.#spec = decodeSpec(resource, deps.config)
+    this.#used = new Set(resource.status.used.keys())
+    deps.instances.track(this.#instanceID, this.#spec.instanceType)
+    deps.instances.restore(this.#instanceID, decodeENIStatus(resource.status.eni))
+  }
+
+  updatedNode(resource: CiliumNode): void {
+    if (this.#instanceID !== resource.spec.instanceID) this.#deps.instances.deleteInstance(this.#instanceID)
+    this.#name = resource.name
+    this.#instanceID = resource.spec.instanceID
+    this.#spec = decodeSpec(resource, this.#deps.config)
+    this.#used = new Set(resource.status.used.keys())
+    this.#deps.instances.track(this.#instanceID, this.#spec.instanceType)
+  }
+
+  populateStatusFields(): ProviderStatus | undefined {
+    if (!this.#deps.instances.hasInstance(this.#instanceID)) return undefined
+    return { section: 'eni', value: encodeENIStatus(this.#interfaces()) }
+  }
+
+  resyncInterfacesAndIPs(): InterfacesAndIPs {
+    const facts = this.#factsWithLimits()
+    if (facts.interfaces.length === 0) throw new InstanceNotFoundError(this.#instanceID)
+    return interfacesAndIPs(facts)
+  }
+
+  getMaximumAllocatableIPv4(): number {
+    return maximumAllocatableIPv4({
+      limits: this.#limits(),
+      firstInterfaceIndex: this.#spec.firstInterfaceIndex,
+      prefixDelegated: this.isPrefixDelegated(),
+    })
+  }
+
+  getMinimumAllocatableIPv4(): number {
+    return minimumAllocatableIPv4({ limits: this.#limits(), firstInterfaceIndex: this.#spec.firstInterfaceIndex })
+  }
+
+  isPrefixDelegated(): boolean {
+    return isPrefixDelegated(this.#facts())
+  }
+
+  prepareIPAllocation(): AllocationAction {
+    return prepareIPAllocation(this.#factsWithLimits(), this.#deps.infrastructure.current.subnets)
+  }
+
+  prepareIPRelease(excess: number): ReleaseAction {
+    return prepareIPRelease(
+      {
+        spec: this.#spec,
+        interfaces: this.#interfaces(),
+        used: this.#used,
+        prefersWholeBlocks: this.#deps.config.prefixDelegation,
+      },
+      excess,
+    )
+  }
+
+  /**
+   * On the chosen interface only: one IPv6 prefix where wanted, then /28 blocks on a prefix node, and single addresses
+   * otherwise or where the subnet has no free block.
+   *
+   * @source cilium pkg/aws/ipam/node.go, AllocateIPs
+   */
+  async allocateIPs(action: AllocationAction, context: CallContext): Promise<AllocateIPsOutcome> {
+    const { api } = this.#deps
+    const { interfaceID } = action
+    const wanted = action.ipv4.availableForAllocation
+    try {
+      if (action.ipv6.maxPrefixesToAllocate > 0) {
+        const ipv6Prefixes = await api.assignIPv6Prefix(interfaceID, context)
+        this.#recordAssigned(interfaceID, { ipv6Prefixes })
+      }
+      if (wanted <= 0) return { kind: 'allocated', addressCount: 0 }
+      if (this.isPrefixDelegated()) {
+        const addressCount = await this.#assignPrefixes(interfaceID, wanted, context)
+        if (addressCount !== undefined) return { kind: 'allocated', addressCount }
+        return await this.#assignAddresses(interfaceID, this.#fallbackCount(interfaceID, wanted), context)
+      }
+      return await this.#assignAddresses(interfaceID, wanted, context)
+    } catch (error) {
+      if (!(error instanceof CloudAPIError)) throw error
+      return { kind: 'failed', error, isInstanceRunning: error.reason !== 'instanceNotRunning' }
+    }
+  }
+
+  /** @returns addresses of the new prefixes (count), or undefined when the subnet has no free block */
+  async #assignPrefixes(interfaceID: string, wanted: number, context: CallContext): Promise<number | undefined> {
+    try {
+      const prefixes = await this.#deps.api.assignIPv4Prefixes(interfaceID, prefixCeil(wanted), context)
+      this.#recordAssigned(interfaceID, { prefixes })
+      return prefixes.length * PREFIX_SIZE
+    } catch (error) {
+      if (!(error instanceof CloudAPIError) || error.reason !== 'prefixExhausted') throw error
+      this.#deps.log.warn({ node: this.#name, interfaceID }, 'No free prefix in the subnet, using addresses')
+      return undefined
+    }
+  }
+
+  #fallbackCount(interfaceID: string, wanted: number): number {
+    const eni = this.#interfaces().find(({ id }) => id === interfaceID)
+    const limits = this.#limits()
+    return eni === undefined || limits === undefined
+      ? 0
+      : fallbackCount(eni, wanted, limits, this.#spec.usesPrimaryAddress)
+  }
+
+  /** @param count 0 = no slot is left for single addresses: a failure, so that an interface is created instead */
+  async #assignAddresses(interfaceID: string, count: number, context: CallContext): Promise<AllocateIPsOutcome> {
+    if (count <= 0) {
+      const error = new CloudAPIError(`Cannot assign addresses to ${interfaceID}: no free prefix and no slot is left`, {
+        kind: 'exhausted',
+        reason: 'prefixExhausted',
+        code: 'InsufficientCidrBlocks',
+        action: 'AssignPrivateIpAddresses',
+      })
+      return { kind: 'failed', error, isInstanceRunning: true }
+    }
+    const before = new Set(this.#interface(interfaceID)?.addresses)
+    try {
+      const addresses = await this.#deps.api.assignPrivateIPAddresses(interfaceID, count, context)
+      this.#recordAssigned(interfaceID, { addresses })
+      return { kind: 'allocated', addressCount: addresses.filter((address) => !before.has(address)).length }
+    } catch (error) {
+      if (error instanceof CloudAPIError && error.kind === 'exhausted')
+        this.#deps.infrastructure.lowerFreeAddresses(this.#interface(interfaceID)?.subnet.id ?? '', count)
+      throw error
+    }
+  }
+
+  createInterface(action: AllocationAction, context: CallContext): Promise<CreateInterfaceOutcome> {
+    const { api, background, clock, random, infrastructure, instances, config } = this.#deps
+    const instanceID = this.#instanceID
+    return createInterface(
+      { ...this.#facts(), instanceID, infrastructure: infrastructure.current, tags: config.eniTags },
+      action,
+      {
+        api,
+        background,
+        clock,
+        random,
+        log: this.#deps.log,
+        onAttached: (eni) => instances.recordChange(instanceID, eni.id, { kind: 'attached', eni }),
+        onSubnetChanged: (subnetID, difference) => infrastructure.adjustFreeAddresses(subnetID, difference),
+        onSubnetExhausted: (subnetID, refusedCount) => infrastructure.lowerFreeAddresses(subnetID, refusedCount),
+        readInstance: async () => void (await instances.instanceSync(instanceID, context)),
+      },
+      context,
+    )
+  }
+
+  /** Addresses of the action's prefixes went with them and are not given back one by one. */
+  async releaseIPs(action: ReleaseAction, context: CallContext): Promise<void> {
+    const addresses = addressesOutside(action.ipsToRelease, action.ipPrefixesToRelease)
+    if (addresses.length > 0) await this.#unassignAddresses(action.interfaceID, addresses, context)
+  }
+
+  async #releaseIPPrefixes(action: ReleaseAction, context: CallContext): Promise<void> {
+    if (action.ipPrefixesToRelease.length > 0)
+      await this.#unassignPrefixes(action.interfaceID, action.ipPrefixesToRelease, context)
+  }
+
+  async #releaseCIDRs(action: ReleaseAction, context: CallContext): Promise<ReleaseCIDRsOutcome> {
+    const { prefixes, addresses } = splitCIDRs(action.cidrsToRelease)
+    const released: string[] = []
+    try {
+      if (prefixes.length > 0) await this.#unassignPrefixes(action.interfaceID, prefixes, context)
+      released.push(...prefixes)
+      if (addresses.length > 0) await this.#unassignAddresses(action.interfaceID, addresses, context)
+      return { released: action.cidrsToRelease }
+    } catch (error) {
+      if (!(error instanceof CloudAPIError)) throw error
+      return { released, error }
+    }
+  }
+
+  async #unassignPrefixes(interfaceID: string, prefixes: readonly string[], context: CallContext): Promise<void> {
+    await this.#deps.api.unassignIPv4Prefixes(interfaceID, prefixes, context)
+    this.#recordUnassigned(interfaceID, [], prefixes)
+  }
+
+  async #unassignAddresses(interfaceID: string, addresses: readonly string[], context: CallContext): Promise<void> {
+    await this.#deps.api.unassignPrivateIPAddresses(interfaceID, addresses, context)
+    this.#recordUnassigned(interfaceID, addresses, [])
+  }
+
+  #getUsedIPWithPrefixes(used: AllocationMap): number {
+    return usedIPsWithPrefixes(new Map(this.#interfaces().map((eni) => [eni.id, eni.prefixes])), used)
+  }
+
+  /** On the first interface, even when it is not managed. @source cilium pkg/aws/ipam/node.go, AllocateStaticIP */
+  async #allocateStaticIP(tags: Tags, context: CallContext): Promise<string> {
+    const eni = primaryInterface(this.#interfaces())
+    if (eni === undefined) throw new Error('no primary ENI found')
+    if (eni.publicIP !== '') return eni.publicIP
+    const publicIP = await this.#deps.api.associateElasticIP(eni.id, tags, context)
+    this.#deps.instances.recordChange(this.#instanceID, eni.id, { kind: 'associated', publicIP })
+    return publicIP
+  }
+
+  #recordAssigned(
+    interfaceID: string,
+    given: {
+      readonly addresses?: readonly string[]
+      readonly prefixes?: readonly string[]
+      readonly ipv6Prefixes?: readonly string[]
+    },
+  ): void {
+    const { addresses = [], prefixes = [], ipv6Prefixes = [] } = given
+    const before = this.#interface(interfaceID)
+    this.#deps.instances.recordChange(this.#instanceID, interfaceID, {
+      kind: 'assigned',
+      addresses,
+      prefixes,
+      ipv6Prefixes,
+    })
+    this.#adjustSubnet(interfaceID, before)
+  }
+
+  #recordUnassigned(interfaceID: string, addresses: readonly string[], prefixes: readonly string[]): void {
+    const before = this.#interface(interfaceID)
+    this.#deps.instances.recordChange(this.#instanceID, interfaceID, { kind: 'unassigned', addresses, prefixes })
+    this.#adjustSubnet(interfaceID, before)
+  }
+
+  /** What an interface gained its subnet lost. */
+  #adjustSubnet(interfaceID: string, before: ENI | undefined): void {
+    const now = this.#interface(interfaceID)
+    if (before === undefined || now === undefined) return
+    this.#deps.infrastructure.adjustFreeAddresses(now.subnet.id, before.addresses.length - now.addresses.length)
+  }
+
+  /** An interface as the inventory has it. */
+  #interface(interfaceID: string): ENI | undefined {
+    return this.#deps.instances.interfacesOf(this.#instanceID)?.get(interfaceID)
+  }
+
+  #limits(): Limits | undefined {
+    return this.#deps.limits.get(this.#spec.instanceType)
+  }
+
+  #facts(): NodeFacts {
+    return {
+      limits: this.#limits(),
+      spec: this.#spec,
+      prefixDelegation: this.#deps.config.prefixDelegation,
+      interfaces: this.#interfaces(),
+    }
+  }
+
+  #factsWithLimits(): NodeFacts & { readonly limits: Limits } {
+    const facts = this.#facts()
+    if (facts.limits === undefined) throw new LimitsNotFoundError(this.#spec.instanceType)
+    return { ...facts, limits: facts.limits }
+  }
+
+  /** The node's view of its interfaces, in their fixed order; made anew only when the record or the spec is another one. */
+  #interfaces(): readonly ENI[] {
+    const record = this.#deps.instances.interfacesOf(this.#instanceID)
+    if (this.#view === undefined || this.#view.record !== record || this.#view.spec !== this.#spec) {
+      const interfaces = [...(record?.values() ?? [])]
+        .map((eni) => interfaceView(eni, this.#spec.usesPrimaryAddress))
+        .toSorted(compareInterfaces)
+      this.#view = { record, spec: this.#spec, interfaces }
+    }
+    return this.#view.interfaces
+  }
+}
+
+function decodeSpec(resource: CiliumNode, config: AWSProviderConfig): ENISpec {
+  const spec = decodeENISpec(resource.spec.eni)
+  return config.usePrimaryAddress ? { ...spec, usesPrimaryAddress: true } : spec
+}
