@@ -1,0 +1,142 @@
+import { readFileSync } from 'node:fs'
+import { parseThrottle } from '../../simulators/kit/rate-limit.ts'
+import { AGENT_GENERATIONS } from '../fleet/world-plan.ts'
+import type { AgentGenerations, WorldPlan } from '../fleet/world-plan.ts'
+import {
+  UsageError,
+  choiceOption,
+  describeOptions,
+  numberOption,
+  parseCommandLine,
+  switchOption,
+  textOption,
+} from './command-options.ts'
+import type { CommandOptions } from './command-options.ts'
+
+/** Nodes that the address plan of the simulated VPC is made for (count). */
+const MAX_NODES = 2000
+const MAX_PODS_PER_NODE = 250
+const MAX_PODS_PER_SECOND = 1000
+const MAX_SEED = 2 ** 31 - 1
+const MAX_TIMEOUT_SECONDS = 86_400
+/** Real agents report every 15 s; a person who watches should not have to wait for that (ms). */
+const AGENT_UPDATE_INTERVAL_MS = 1000
+/** Clouds that have a name here, and those of them that are built. */
+const KNOWN_CLOUDS = ['aws', 'azure', 'alibabacloud']
+const BUILT_CLOUDS = ['aws']
+
+interface RawOptions {
+  readonly cloud: string
+  readonly nodes: number
+  readonly instanceType: string
+  readonly prefixDelegation: boolean
+  readonly podsPerNode: number | undefined
+  readonly churn: number
+  readonly agentGeneration: AgentGenerations
+  readonly throttle: string
+  readonly seed: number
+  readonly untilConverged: boolean
+  readonly timeout: number
+  readonly json: boolean
+}
+
+const OPTIONS: CommandOptions<RawOptions> = {
+  cloud: textOption('simulated cloud: aws', 'CLOUD', 'aws'),
+  nodes: wholeNumber('nodes of the cluster', 1, MAX_NODES, 50),
+  instanceType: textOption('EC2 instance type of the nodes', 'TYPE', 'm5.large'),
+  prefixDelegation: switchOption('delegate /28 prefixes in place of single addresses'),
+  podsPerNode: numberOption('pods that each node starts with (10, or as many as fit)', {
+    min: 0,
+    max: MAX_PODS_PER_NODE,
+    isWhole: true,
+    defaultValue: undefined,
+  }),
+  churn: numberOption('pods that come, and as many that go, in a second over all nodes', {
+    min: 0,
+    max: MAX_PODS_PER_SECOND,
+    isWhole: false,
+    defaultValue: 1,
+  }),
+  agentGeneration: choiceOption('Cilium agents: to 1.19, from 1.20, or both', AGENT_GENERATIONS, 'pool'),
+  throttle: textOption('limits of the cloud API: documented, none, or a file', 'documented|none|FILE', 'documented'),
+  seed: wholeNumber('seed of identifiers, choices and pods', 0, MAX_SEED, 1),
+  untilConverged: switchOption('end once every node has what it needs and no pod waits'),
+  timeout: wholeNumber('seconds after which --until-converged gives up', 1, MAX_TIMEOUT_SECONDS, 600),
+  json: switchOption('print the summary as JSON: the last line, and the only one, on stdout'),
+}
+
+export interface UpOptions {
+  readonly plan: WorldPlan
+  readonly isUntilConverged: boolean
+  readonly timeoutMs: number
+  readonly isJSON: boolean
+}
+
+export const UP_HELP = `berth up [options]
+
+Runs the controller against simulated EC2 and Kubernetes APIs, with nodes, agents and pods that come and go.
+
+${describeOptions(OPTIONS)}
+`
+
+/** @throws UsageError with one line that names what is wrong */
+export function parseUpOptions(args: readonly string[]): UpOptions | 'help' {
+  const raw = parseCommandLine(OPTIONS, args)
+  if (raw === 'help') return 'help'
+  checkCloud(raw.cloud)
+  const { nodes, instanceType, prefixDelegation, podsPerNode, churn, agentGeneration, seed } = raw
+  return {
+    plan: {
+      cloud: 'aws',
+      nodes,
+      instanceType,
+      prefixDelegation,
+      podsPerNode,
+      podsPerSecond: churn,
+      agentGeneration,
+      throttle: readThrottle(raw.throttle),
+      seed,
+      agentUpdateIntervalMs: AGENT_UPDATE_INTERVAL_MS,
+    },
+    isUntilConverged: raw.untilConverged,
+    timeoutMs: raw.timeout * 1000,
+    isJSON: raw.json,
+  }
+}
+
+function wholeNumber(help: string, min: number, max: number, defaultValue: number) {
+  return numberOption(help, { min, max, isWhole: true, defaultValue })
+}
+
+function checkCloud(cloud: string): void {
+  if (BUILT_CLOUDS.includes(cloud)) return
+  if (KNOWN_CLOUDS.includes(cloud))
+    throw new UsageError(`--cloud ${cloud}: not built yet; built are ${BUILT_CLOUDS.join(', ')}`)
+  const read = choiceOption('', KNOWN_CLOUDS, 'aws').read(cloud)
+  throw new UsageError(`--cloud ${cloud}: ${'problem' in read ? read.problem : ''}`)
+}
+
+/** The two names as they are; else the content of the file, checked here, so that a mistake is told before anything starts. */
+export function readThrottle(text: string): unknown {
+  if (text === 'documented' || text === 'none') return text
+  return readChecked('--throttle', text, (value) => {
+    parseThrottle(value)
+    return value
+  })
+}
+
+/**
+ * A JSON file named by an option.
+ *
+ * @param read checks and converts the content; what it throws is told as the fault of the file
+ * @throws UsageError naming option and file
+ */
+export function readChecked<T>(option: string, file: string, read: (value: unknown) => T): T {
+  try {
+    return read(JSON.parse(readFileSync(file, 'utf8')))
+  } catch (error) {
+    const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT'
+    const problem = isMissing ? 'no such file' : error instanceof Error ? error.message : String(error)
+    throw new UsageError(`${option} ${file}: ${problem.replaceAll('\n', '; ')}`)
+  }
+}
