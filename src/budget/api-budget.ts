@@ -56,15 +56,17 @@ export interface AdaptiveAPIBudget extends APIBudget {
 /** Refusals after which the caller gets the error (count). With the pauses between them, a dead quota is given up after about 30 s. */
 export const MAX_REFUSALS = 8
 
+/** By how much a call that was refused twice lets another one go first (ms): one turn of a timer. */
+const YIELD_MS = 2
+
 /** The life of one call in the budget. */
 interface BudgetedCall {
   readonly request: BudgetRequest
   readonly charges: readonly BucketCharge[]
   readonly sinceMs: number
   priority: CallPriority
-  sequence: number
+  readonly sequence: number
   refusals: number
-  refusedAtMs: number
 }
 
 type Attempt<T> =
@@ -86,6 +88,8 @@ class QueueingAPIBudget implements AdaptiveAPIBudget {
   readonly #buckets: BucketSet
   readonly #admission: Admission
   readonly #ledger = new Ledger()
+  /** When a call under this signal (that is, of this node) was refused, unless one was accepted since (ms). */
+  readonly #refusedAtMs = new WeakMap<AbortSignal, number>()
   #sequence = 0
 
   constructor(options: APIBudgetOptions) {
@@ -106,9 +110,8 @@ class QueueingAPIBudget implements AdaptiveAPIBudget {
       charges: this.#chargesOf(request.buckets),
       sinceMs: this.#clock.now(),
       priority: request.priority,
-      sequence: this.#nextSequence(),
+      sequence: (this.#sequence += 1),
       refusals: 0,
-      refusedAtMs: Number.POSITIVE_INFINITY,
     }
     for (;;) {
       const attempt = await this.#attempt(budgeted, call)
@@ -190,6 +193,7 @@ class QueueingAPIBudget implements AdaptiveAPIBudget {
       try {
         const value = await call()
         const nowMs = this.#clock.now()
+        this.#refusedAtMs.delete(request.signal)
         for (const { bucket } of takings) this.#buckets.get(bucket, nowMs).accepted({ sentAtMs, nowMs, isLimiting })
         return { kind: 'answered', value }
       } catch (error) {
@@ -202,24 +206,27 @@ class QueueingAPIBudget implements AdaptiveAPIBudget {
   }
 
   /**
-   * What a refusal teaches. A call that is refused again although its buckets served others since its last refusal has a
-   * trouble of its own: it pauses alone and teaches nothing, so that one node cannot slow the others down.
+   * What a refusal teaches. A node that is refused again, although the same buckets served others since, has a trouble of
+   * its own: it pauses alone and teaches nothing, so that one node cannot slow the others down.
    *
    * @returns how long this call alone has to pause before it queues again (ms)
    */
   #learn(budgeted: BudgetedCall, refusal: Refusal, sentAtMs: number): number {
+    const { signal } = budgeted.request
     const nowMs = this.#clock.now()
     const retryAfterMs = refusal.retryAfterMs ?? 0
     const jitter = this.#options.random.next()
     const suspects = this.#suspects(budgeted, refusal, nowMs)
-    const isOwnTrouble = suspects.every((bucket) => bucket.hasAcceptedSince(budgeted.refusedAtMs))
+    const refusedAtMs = this.#refusedAtMs.get(signal)
+    const isOwnTrouble = refusedAtMs !== undefined && suspects.every((bucket) => bucket.hasAcceptedSince(refusedAtMs))
+    this.#refusedAtMs.set(signal, nowMs)
     budgeted.refusals += 1
-    budgeted.refusedAtMs = nowMs
-    // A first refusal is not the call's fault and costs it no place; later ones let others find out whether tokens are back.
-    if (budgeted.refusals > 1) budgeted.sequence = this.#nextSequence()
-    if (isOwnTrouble) return Math.max(retryAfterMs, pauseMs(budgeted.refusals - 1, jitter))
+    if (isOwnTrouble) return Math.max(retryAfterMs, pauseMs(budgeted.refusals, jitter))
     for (const bucket of suspects) bucket.refused({ sentAtMs, nowMs, retryAfterMs, jitter })
-    return 0
+    // A first refusal is not the call's fault and costs it no place. After a second one somebody else, if there is anybody,
+    // finds out whether tokens are back: that tells the bucket's trouble from the node's.
+    if (budgeted.refusals === 1) return 0
+    return YIELD_MS + Math.max(...suspects.map((bucket) => bucket.waitMs(1, nowMs)))
   }
 
   #suspects(budgeted: BudgetedCall, refusal: Refusal, nowMs: number): readonly Bucket[] {
@@ -240,10 +247,5 @@ class QueueingAPIBudget implements AdaptiveAPIBudget {
     if (waitedMs <= 0) return
     this.#ledger.waited(request.action, request.reason, waitedMs)
     this.#options.onWait?.(request.action, waitedMs / 1000)
-  }
-
-  #nextSequence(): number {
-    this.#sequence += 1
-    return this.#sequence
   }
 }
