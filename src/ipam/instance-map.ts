@@ -81,6 +81,6 @@ function assertNamed(instanceID: string): void {
   assert(instanceID !== '', 'Instance ID is empty')
 }
 
-function sortedByKey<I>(interfaces: ReadonlyMap<string, I>): ReadonlyMap<string, I> {
-  return new Map([...interfaces].sort(([left], [right]) => (left < right ? -1 : 1)))
+function sortedByKey<V>(entries: ReadonlyMap<string, V>): ReadonlyMap<string, V> {
+  return new Map([...entries].sort(([left], [right]) => (left < right ? -1 : 1)))
 }

@@ -87,13 +87,12 @@ export function orderByWatermark<N extends WatermarkNumbers & { readonly name: s
   releaseEnabled: boolean,
 ): N[] {
   return [...nodes]
-    .map((node) => ({ node, need: signedNeed({ ...pickNumbers(node), releaseEnabled }) }))
+    .map((node) => {
+      const { neededIPs, excessIPs } = node
+      return { node, need: signedNeed({ neededIPs, excessIPs, releaseEnabled }) }
+    })
     .sort((left, right) => compareSignedNeed(left.need, right.need) || compareText(left.node.name, right.node.name))
     .map(({ node }) => node)
-}
-
-function pickNumbers(node: WatermarkNumbers): WatermarkNumbers {
-  return { neededIPs: node.neededIPs, excessIPs: node.excessIPs }
 }
 
 function compareSignedNeed(left: number, right: number): number {
@@ -101,9 +100,8 @@ function compareSignedNeed(left: number, right: number): number {
   return order !== 0 ? order : Math.abs(right) - Math.abs(left)
 }
 
-/** By code unit, the same on every machine. */
+/** By code unit, the same on every machine. Names are unique. */
 function compareText(left: string, right: string): number {
-  if (left === right) return 0
   return left < right ? -1 : 1
 }
 

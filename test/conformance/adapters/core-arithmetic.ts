@@ -171,8 +171,8 @@ export const arithmeticAdapters: AdapterRegistry = {
     comparison: ROUNDED,
   },
 
-  static_ip_needs_resolution: adapt<{ readonly assigned: string }>(({ assigned }, { profile }) => ({
-    needed: staticIPNeedsResolution(assigned, profile),
+  static_ip_needs_resolution: adapt<{ readonly assigned: string | null }>(({ assigned }, { profile }) => ({
+    needed: staticIPNeedsResolution(assigned ?? '', profile),
   })),
 
   pool_requested: adapt<{

@@ -16,13 +16,17 @@ interface ReleasePassInput {
   readonly state: {
     readonly now: number
     readonly delaySeconds: number
-    readonly marked: Dictionary<number>
-    readonly local: Dictionary<OwnReleaseStatus>
-    readonly crd: Dictionary<ReleaseStatus>
-    readonly pool: readonly string[]
+    readonly marked: Dictionary<number> | null
+    readonly local: Dictionary<OwnReleaseStatus> | null
+    readonly crd: Dictionary<ReleaseStatus> | null
+    readonly pool: readonly string[] | null
   }
   readonly releaseEnabled: boolean
-  readonly plan: { readonly interfaceId: string; readonly poolId: string; readonly ips: readonly string[] } | null
+  readonly plan: {
+    readonly interfaceId: string
+    readonly poolId: string
+    readonly ips: readonly string[] | null
+  } | null
   readonly releaseCall: string
 }
 
@@ -50,25 +54,25 @@ function secondsOf(marked: ReadonlyMap<string, number>): Dictionary<number> {
   return Object.fromEntries([...marked].map(([address, sinceMs]) => [address, sinceMs / MS_PER_SECOND]))
 }
 
-function recordsOf(marked: Dictionary<number>, local: Dictionary<OwnReleaseStatus>): ReleaseRecords {
+function recordsOf(marked: Dictionary<number> | null, local: Dictionary<OwnReleaseStatus> | null): ReleaseRecords {
   return {
-    marked: new Map(Object.entries(marked).map(([address, seconds]) => [address, seconds * MS_PER_SECOND])),
-    status: new Map(Object.entries(local)),
+    marked: new Map(Object.entries(marked ?? {}).map(([address, seconds]) => [address, seconds * MS_PER_SECOND])),
+    status: new Map(Object.entries(local ?? {})),
   }
 }
 
 /** One pass of the handshake, with the call to the cloud between the step and its report, as the controller makes it. */
 function runReleasePass({ state, releaseEnabled, plan, releaseCall }: ReleasePassInput, profile: IPAMProfile): unknown {
-  const pool = new Set(state.pool)
+  const pool = new Set(state.pool ?? [])
   const step = releaseStep({
     records: recordsOf(state.marked, state.local),
-    resourceStates: new Map(Object.entries(state.crd)),
+    resourceStates: new Map(Object.entries(state.crd ?? {})),
     pool,
     attached: pool,
     plan:
       plan === null
         ? undefined
-        : actionOf({ interfaceID: plan.interfaceId, poolID: plan.poolId, ipsToRelease: plan.ips }),
+        : actionOf({ interfaceID: plan.interfaceId, poolID: plan.poolId, ipsToRelease: plan.ips ?? [] }),
     releaseEnabled,
     nowMs: state.now * MS_PER_SECOND,
     delayMs: state.delaySeconds * MS_PER_SECOND,
@@ -126,10 +130,10 @@ export const releaseAdapters: AdapterRegistry = {
   release_pass: adapt<ReleasePassInput>((input, { profile }) => runReleasePass(input, profile)),
 
   release_publish: adapt<{
-    readonly local: Dictionary<OwnReleaseStatus>
-    readonly statusBefore: Dictionary<ReleaseStatus>
+    readonly local: Dictionary<OwnReleaseStatus> | null
+    readonly statusBefore: Dictionary<ReleaseStatus> | null
   }>(({ local, statusBefore }) => {
-    const resourceStates = new Map(Object.entries(statusBefore))
+    const resourceStates = new Map(Object.entries(statusBefore ?? {}))
     // The cases say nothing of the cloud: every address is still attached.
     const attached = { has: () => true }
     const { records, releaseIPs } = publishReleaseIPs(recordsOf({}, local), resourceStates, attached)
@@ -137,13 +141,15 @@ export const releaseAdapters: AdapterRegistry = {
   }),
 
   agent_response: adapt<{
-    readonly status: ReleaseStatus
+    readonly status: ReleaseStatus | null
     readonly ipInPool: boolean
     readonly ipInUse: boolean
     readonly poolIsNull: boolean
-  }>(({ status, ipInPool, ipInUse, poolIsNull }) => ({
-    status: releaseResponse({ status, isInPool: ipInPool, isInUse: ipInUse, isPoolAbsent: poolIsNull }) ?? null,
-  })),
+  }>(({ status, ipInPool, ipInUse, poolIsNull }) => {
+    if (status === null) return { status: null }
+    const question = { status, isInPool: ipInPool, isInUse: ipInUse, isPoolAbsent: poolIsNull }
+    return { status: releaseResponse(question) ?? null }
+  }),
 
   multipool_track: adapt<{
     readonly steps: readonly {

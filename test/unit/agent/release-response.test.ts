@@ -21,6 +21,11 @@ describe('releaseResponse', () => {
     expect(releaseResponse({ status, isInPool: false, isInUse: false, isPoolAbsent: true })).toBe(status)
   })
 
+  test('a state outside of the protocol fails loudly instead of opening an address', () => {
+    const question = { isInPool: true, isInUse: false, isPoolAbsent: false }
+    expect(() => releaseResponse({ ...question, status: 'gone' as never })).toThrow('Unexpected value: "gone"')
+  })
+
   test('an address in use is never given up', () => {
     for (const isInPool of [true, false])
       expect(releaseResponse({ status: 'marked-for-release', isInPool, isInUse: true, isPoolAbsent: false })).not.toBe(

@@ -130,6 +130,10 @@ describe('calculateStatistics', () => {
   })
 })
 
+test('a profile that does not exist fails loudly', () => {
+  expect(() => calculateStatistics(input({ profile: '1.13' as never }))).toThrow('Unexpected value: "1.13"')
+})
+
 test('a failed refresh stops need and excess, and keeps everything else', () => {
   const resource = ciliumNode({ ipam: { preAllocate: 8 }, status: { used: addresses(9) } })
   const last = calculateStatistics(input({ resource, available: addresses(10), rememberedStaticIP: '1.1.1.1' }))

@@ -1,0 +1,41 @@
+import { expect, test } from 'vitest'
+import { profileFor } from './profiles.ts'
+
+test.each([
+  ['all', 'latest'],
+  ['any', 'latest'],
+  ['latest', 'latest'],
+  ['main (1.21 line); earlier the client strips it for all nodes', 'latest'],
+  ['main since #48193 (earlier: the full count)', 'latest'],
+  ['development line after v1.20 (multi-pool)', 'latest'],
+  ['every release from v1.14 on, with the exceptions listed', 'latest'],
+  ['required of the project although the reference behaves differently', 'latest'],
+  ['something nobody has thought of', 'latest'],
+  ['>=1.15', 'latest'],
+  ['>=1.20', 'latest'],
+  ['>=1.20.1', 'latest'],
+  ['v1.15 and later', 'latest'],
+  ['v1.17 and later', 'latest'],
+  ['CRD-pool generation, >=1.15 (1.14 settles at 15)', 'latest'],
+  ['>=1.19 (earlier: wanted is cut to limit minus one)', 'latest'],
+  ['1.20', 'latest'],
+  ['<=1.20.0', '1.19'],
+  ['<1.20', '1.19'],
+  ['1.19', '1.19'],
+  ['v1.18 and v1.19', '1.19'],
+  ['>1.18 <1.20', '1.19'],
+  ['<=1.18', '1.18'],
+  ['<1.19', '1.18'],
+  ['>=1.15 <=1.18', '1.18'],
+  ['CRD-pool generation (up to 1.18)', '1.18'],
+  ['until 1.18', '1.18'],
+  ['1.16', '1.18'],
+  ['=1.18', '1.18'],
+  ['v1.14 to v1.17', '1.14'],
+  ['<=1.17', '1.14'],
+  ['1.14', '1.14'],
+  ['v1.14 only', '1.14'],
+  ['seed', '1.14'],
+])('a vector of %s runs under profile %s', (bound, profile) => {
+  expect(profileFor(bound)).toBe(profile)
+})
