@@ -32,7 +32,7 @@ export function parseIPv4(text: string): number | undefined {
 
 /** @param address 0 to 2^32 - 1 */
 export function formatIPv4(address: number): string {
-  return [24, 16, 8, 0].map((shift) => (address >>> shift) & 0xff).join('.')
+  return `${address >>> 24}.${(address >>> 16) & 0xff}.${(address >>> 8) & 0xff}.${address & 0xff}`
 }
 
 /** @returns undefined for anything that is not `a.b.c.d/n`; host bits are cut off */
@@ -90,7 +90,7 @@ const LARGEST_LISTED_PREFIX = 4096
  * its addresses are open to pods.
  *
  * @returns canonical texts; empty when `cidr` is not an IPv4 network of at most 4,096 addresses
- * @source cilium pkg/aws/types, ENI prefixes to addresses (pkg/ip, PrefixToIps)
+ * @source cilium pkg/ip/ip.go, PrefixToIps
  */
 export function addressesOfPrefix(cidr: string): string[] {
   const parsed = parseIPv4CIDR(cidr)

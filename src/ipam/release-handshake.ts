@@ -68,7 +68,7 @@ export interface ReleaseStepResult {
  * also where the pass ends early (the delay cannot be skipped later); and a delegated prefix goes only when the agent
  * has agreed to every one of its addresses.
  *
- * @source cilium pkg/ipam/node.go, handleIPRelease and removeStaleReleaseIPs
+ * @source cilium pkg/ipam/node.go, handleIPRelease, removeStaleReleaseIPs and abortNoLongerExcessIPs
  */
 export function releaseStep(input: ReleaseStepInput): ReleaseStepResult {
   const { nowMs, delayMs, releaseEnabled } = input

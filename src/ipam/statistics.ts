@@ -105,7 +105,7 @@ function staticIPOf(input: StatisticsInput): string {
  * Whether a node that asks for a static IP (`spec.ipam.static-ip-tags`) still has to get it. The newest profile takes only an IP
  * address for an answer: older versions stored the ID of an Azure resource there.
  *
- * @source cilium pkg/ipam/node.go, IsStaticIPNeedsResolution (1.20 and later)
+ * @source cilium pkg/ipam/node.go, allocationNeeded (1.20 and later)
  */
 export function staticIPNeedsResolution(assignedStaticIP: string, profile: IPAMProfile): boolean {
   if (assignedStaticIP === '') return true

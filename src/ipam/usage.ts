@@ -31,7 +31,7 @@ export interface PoolDemand {
  * What the agent requests from the pool named `default`; the first entry of that name counts.
  *
  * @returns undefined when there is no such entry
- * @source cilium pkg/ipam/node.go, getDefaultPoolDemand (1.20 and later)
+ * @source cilium pkg/ipam/node.go, recalculate (1.20 and later)
  */
 export function poolRequested(requested: readonly PoolRequest[]): PoolDemand | undefined {
   const entry = requested.find((request) => request.pool === DEFAULT_POOL)

@@ -3,7 +3,7 @@ import type { IPAMProfile } from './types.ts'
 /**
  * How many unused addresses a node keeps ready when its resource says 0.
  *
- * @source cilium pkg/defaults/node.go, IPAMPreAllocation
+ * @source cilium pkg/defaults/defaults.go, IPAMPreAllocation
  */
 export const DEFAULT_PRE_ALLOCATE = 8
 
