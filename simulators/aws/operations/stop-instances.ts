@@ -1,0 +1,12 @@
+import { stopInstance } from '../cloud/instances.ts'
+import { operation } from '../operation.ts'
+import { id, list, required } from '../wire/parameters.ts'
+import { changeStates } from './instance-states.ts'
+
+export const stopInstances = operation({
+  action: 'StopInstances',
+  changes: true,
+  parameters: { InstanceId: required(list(required(id('instance')))) },
+  execute: (cloud, parameters) =>
+    changeStates(cloud, parameters.InstanceId, (instance) => stopInstance(cloud, instance)),
+})

@@ -1,0 +1,31 @@
+import type { WireRequest } from '../../kit/http.ts'
+import { fault } from '../errors.ts'
+import type { EC2Error } from '../errors.ts'
+
+/** How calls of an access key are refused: as credentials that do not exist, or as a principal without permission. */
+export type DenialKind = 'AuthFailure' | 'UnauthorizedOperation'
+
+/** Signature Version 4: header of a signed request. */
+const SIGNED_HEADER = /^AWS4-(?:HMAC-SHA256|ECDSA-P256-SHA256)\s+Credential=([^/,\s]+)\//
+
+/**
+ * The access key that a request was signed with, from the header or, for a presigned query, from `X-Amz-Credential`. The signature is
+ * not verified: any credentials are good ones.
+ *
+ * @returns undefined when the request is not signed
+ */
+export function accessKeyOf(request: WireRequest): string | undefined {
+  const header = request.headers['authorization']
+  if (header !== undefined) return SIGNED_HEADER.exec(header)?.[1]
+  return request.query.get('X-Amz-Credential')?.split('/')[0]
+}
+
+/** @returns the refusal of this caller, or undefined when it may call */
+export function refusalOf(
+  accessKey: string | undefined,
+  denied: ReadonlyMap<string, DenialKind>,
+): EC2Error | undefined {
+  if (accessKey === undefined) return fault('AuthFailure')
+  const kind = denied.get(accessKey)
+  return kind === undefined ? undefined : fault(kind)
+}
