@@ -152,6 +152,8 @@ function countResources(cloud: Cloud): Readonly<Record<string, number>> {
   }
 }
 
+export { instanceType } from './cloud/instance-types.ts'
+export type { InstanceType } from './cloud/instance-types.ts'
 export { inProcessHandler } from './in-process.ts'
 export type { InProcessHandler } from './in-process.ts'
 export type { Violation } from './invariants.ts'
