@@ -33,8 +33,7 @@ export interface AddressSet {
   has(address: string): boolean
 }
 
-/** What a handshake is judged against. */
-export interface ReleaseView {
+export interface ReleaseStepInput {
   readonly records: ReleaseRecords
   readonly resourceStates: ResourceStates
   /** `spec.ipam.pool` of the stored resource. */
@@ -42,9 +41,6 @@ export interface ReleaseView {
   /** Addresses on the node's interfaces, open to pods, after the last refresh. */
   readonly attached: AddressSet
   readonly profile: IPAMProfile
-}
-
-export interface ReleaseStepInput extends ReleaseView {
   /** The provider's plan; undefined when there is no excess, or when release is not enabled. */
   readonly plan: ReleaseAction | undefined
   readonly releaseEnabled: boolean
@@ -96,15 +92,6 @@ export function releaseStep(input: ReleaseStepInput): ReleaseStepResult {
     toRelease: plan === undefined ? undefined : cutToAgreed(plan, new Set(agreed)),
     resourceStates: repaired.resourceStates,
   }
-}
-
-/**
- * Ends every handshake that is not past its release: the pass found nothing to release, or failed before it knew.
- * The entries leave the resource with the next status write.
- */
-export function abortRelease(view: ReleaseView): Pick<ReleaseStepResult, 'records' | 'resourceStates'> {
-  const repaired = repairReturned(view)
-  return { ...repaired, records: keepListed(repaired.records, new Set()) }
 }
 
 /**
@@ -168,7 +155,7 @@ export function forgetAcknowledged(records: ReleaseRecords, resourceStates: Reso
  * The resource's pool alone is no proof: it still shows a released address until the next write of the spec. The address must
  * also be attached.
  */
-function repairReturned(view: ReleaseView): Pick<ReleaseStepResult, 'records' | 'resourceStates'> {
+function repairReturned(view: ReleaseStepInput): Pick<ReleaseStepResult, 'records' | 'resourceStates'> {
   const { marked, status } = editable(view.records)
   const resourceStates = new Map(view.resourceStates)
   if (view.profile === '1.14') return { records: view.records, resourceStates }
@@ -195,7 +182,9 @@ function keepListed(records: ReleaseRecords, listed: AddressSet): ReleaseRecords
  */
 function cutToAgreed(plan: ReleaseAction, agreed: AddressSet): ReleaseAction | undefined {
   const prefixes = plan.ipPrefixesToRelease.map((prefix) => ({ prefix, addresses: addressesOfPrefix(prefix) }))
-  const whole = prefixes.filter(({ addresses }) => addresses.every((address) => agreed.has(address)))
+  const whole = prefixes.filter(
+    ({ addresses }) => addresses.length > 0 && addresses.every((address) => agreed.has(address)),
+  )
   const broken = prefixes.filter((entry) => !whole.includes(entry))
   const withheld = new Set(broken.flatMap(({ addresses }) => addresses))
   const ipsToRelease = plan.ipsToRelease.filter((address) => agreed.has(address) && !withheld.has(address))

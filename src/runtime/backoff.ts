@@ -6,9 +6,6 @@ const FIRST_WAIT_MS = 1_000
 /** The longest wait of a failing node (ms). Cilium pkg/ipam/node_manager.go, backoff.Exponential.Max. */
 const LONGEST_WAIT_MS = 300_000
 
-/** Attempts are counted anew after this time without a failure (ms). Cilium pkg/backoff, Exponential.ResetAfter. */
-export const BACKOFF_RESET_AFTER_MS = 600_000
-
 /**
  * An interval that grows with the cluster, so that a fleet's total rate grows much slower than its size:
  * `base × ln(1 + nodes)`, and `base` for an empty cluster.

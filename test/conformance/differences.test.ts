@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { JSONObject, JSONValue } from '../../src/ipam/types.ts'
 import { ManualClock } from '../support/manual-clock.ts'
@@ -5,6 +6,7 @@ import { ALL_ADAPTERS } from './adapters/all.ts'
 import type { Condition, Difference } from './differences.ts'
 import { applicableDifferences, DIFFERENCES, expectationWith } from './differences.ts'
 import type { ConformanceCase } from './load-vectors.ts'
+import { loadVectorFile, SUITES } from './load-vectors.ts'
 import { runCase } from './run-cases.ts'
 
 function coreCase(kind: string, input: JSONObject, expect: JSONValue, profile = 'all'): ConformanceCase {
@@ -107,6 +109,15 @@ describe('expectationWith', () => {
 })
 
 describe("the project's differences", () => {
+  test('each is about a kind that the vectors have', () => {
+    const kinds = new Set(
+      SUITES.flatMap((suite) => loadVectorFile(join(import.meta.dirname, 'vectors', `${suite}.json`))).map(
+        ({ suite, kind }) => `${suite} ${kind}`,
+      ),
+    )
+    for (const { suite, kind } of DIFFERENCES) expect(kinds).toContain(`${suite} ${kind}`)
+  })
+
   const pass = {
     state: { now: 1_000, delaySeconds: 180, marked: {}, local: {}, crd: {}, pool: ['10.0.0.5', '10.0.0.6'] },
     releaseEnabled: true,
