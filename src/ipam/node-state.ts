@@ -6,7 +6,7 @@ import { NO_NOTICE, noticeOf } from './node-status.ts'
 import type { FailedStep } from './plan-maintenance.ts'
 import { needsReread } from './plan-maintenance.ts'
 import type { ReleaseRecords, ResourceStates } from './release-handshake.ts'
-import { NO_RELEASE_RECORDS, publishReleaseIPs, released } from './release-handshake.ts'
+import { forgetAcknowledged, NO_RELEASE_RECORDS, released } from './release-handshake.ts'
 import type { SeenResource } from './seen-resource.ts'
 import { EMPTY_STATISTICS, statisticsAfterFailedRefresh } from './statistics.ts'
 import type { Statistics } from './types.ts'
@@ -38,8 +38,10 @@ export type ViewState =
 export interface FailureState {
   readonly count: number
   readonly retryAtMs: number
-  /** A subnet had no room: room that appears there ends the wait. */
-  readonly isExhausted: boolean
+  /** `upkeep`: only giving back and the public address wait; addresses can be had. */
+  readonly blocks: 'all' | 'upkeep'
+  /** The subnet that had no room (empty: none at all was found): room that appears there ends the wait. */
+  readonly exhaustedPoolID: string | undefined
 }
 
 /**
@@ -111,14 +113,19 @@ export type NodeEvent =
   | { readonly kind: 'staticIPAssigned'; readonly address: string }
   | { readonly kind: 'released'; readonly addresses: readonly string[] }
   | { readonly kind: 'cidrsReleased'; readonly cidrs: readonly string[] }
-  | { readonly kind: 'stepFailed'; readonly step: FailedStep; readonly isInstanceRunning: boolean; readonly nowMs: number }
+  | {
+      readonly kind: 'stepFailed'
+      readonly step: FailedStep
+      readonly isInstanceRunning: boolean
+      readonly nowMs: number
+    }
   /** the handshake took its step */
   | { readonly kind: 'releaseStepped'; readonly records: ReleaseRecords; readonly resourceStates: ResourceStates }
   /** the pass is over */
   | { readonly kind: 'passEnded'; readonly failure: FailureState | undefined }
   | { readonly kind: 'waiting'; readonly cause: WaitCause; readonly nextTryAt: string | undefined }
   /** the resource was written */
-  | { readonly kind: 'published'; readonly resource: SeenResource }
+  | { readonly kind: 'published'; readonly resource: SeenResource; readonly nowMs: number }
   /** somebody else knows better whether the instance runs */
   | { readonly kind: 'powerSet'; readonly isRunning: boolean; readonly nowMs: number }
   /** time passed: what expires by itself expires */
@@ -164,8 +171,9 @@ export function reduce(state: NodeState, event: NodeEvent): NodeState {
       return notice === state.notice ? state : { ...state, notice, revision: state.revision + 1 }
     }
     case 'published': {
-      const { records } = publishReleaseIPs(state.release, event.resource.releaseIPs)
-      return { ...state, resource: event.resource, release: records, resourceStates: event.resource.releaseIPs }
+      const records = forgetAcknowledged(state.release, event.resource.releaseIPs)
+      const seen = afterResource(state, event.resource, event.nowMs)
+      return { ...seen, release: compact(records), revision: state.revision }
     }
     case 'powerSet':
       return { ...state, power: event.isRunning ? { kind: 'running' } : stopped(event.nowMs) }
@@ -200,11 +208,16 @@ function afterResource(state: NodeState, resource: SeenResource, nowMs: number):
     resourceStates: resource.releaseIPs,
     readySinceMs: readyTimes(state.readySinceMs, resource.releaseIPs, nowMs),
     cidrs: isSameInstance ? state.cidrs : NO_CIDR_RELEASE,
-    revision: state.revision + Number(before?.own !== resource.own || before.releaseIPs !== resource.releaseIPs),
+    revision:
+      state.revision + Number(before?.own !== resource.own || !sameEntries(before.releaseIPs, resource.releaseIPs)),
   }
 }
 
-function readyTimes(known: ReadonlyMap<string, number>, states: ResourceStates, nowMs: number): ReadonlyMap<string, number> {
+function readyTimes(
+  known: ReadonlyMap<string, number>,
+  states: ResourceStates,
+  nowMs: number,
+): ReadonlyMap<string, number> {
   if (states.size === 0) return NO_TIMES
   const times = new Map<string, number>()
   for (const [address, status] of states) {
@@ -227,10 +240,11 @@ function afterRefresh(state: NodeState, event: Extract<NodeEvent, { kind: 'refre
   }
 }
 
-/** Numbers keep their last value, need and excess apart. A node of which nothing is known may be in need: its age counts. */
+/** Numbers keep their last value, need and excess apart. Without a free address at the last look, the node may be in need. */
 function withoutView(state: NodeState, nowMs: number, view: ViewState): NodeState {
   const statistics = statisticsAfterFailedRefresh(state.statistics)
-  return { ...state, statistics, view, needSinceMs: state.needSinceMs ?? nowMs }
+  const mayBeInNeed = statistics.ipv4.availableIPs <= statistics.ipv4.usedIPs
+  return { ...state, statistics, view, needSinceMs: mayBeInNeed ? (state.needSinceMs ?? nowMs) : undefined }
 }
 
 function firstMissing(nowMs: number): ViewState {
@@ -263,7 +277,8 @@ function stopped(nowMs: number): PowerState {
 }
 
 function afterReleaseStep(state: NodeState, release: ReleaseRecords, resourceStates: ResourceStates): NodeState {
-  const hasChanged = !sameEntries(state.release.status, release.status) || state.resourceStates.size !== resourceStates.size
+  const hasChanged =
+    !sameEntries(state.release.status, release.status) || state.resourceStates.size !== resourceStates.size
   return { ...state, release: compact(release), resourceStates, revision: state.revision + Number(hasChanged) }
 }
 

@@ -40,7 +40,9 @@ export function waitCauseOf(
   why: IdleReason,
   context: { readonly instanceID: string; readonly failureCount: number; readonly current: WaitCause },
 ): WaitCause {
-  const { instanceID, failureCount, current } = context
+  const { instanceID, failureCount } = context
+  // The call has ended, one way or another.
+  const current: WaitCause = context.current.kind === 'callPending' ? { kind: 'nothing' } : context.current
   switch (why.kind) {
     case 'settled':
     case 'releaseDeferred':
@@ -77,7 +79,10 @@ export function noticeOf(cause: WaitCause, current: WaitNotice, nextTryAt: strin
   if (sameCause(cause, current.cause)) return current
   const what = describeCause(cause)
   if (what === '') return NO_NOTICE
-  return { cause, text: nextTryAt === undefined ? what : `${what}; next try at ${nextTryAt}, then at growing intervals` }
+  return {
+    cause,
+    text: nextTryAt === undefined ? what : `${what}; next try at ${nextTryAt}, then at growing intervals`,
+  }
 }
 
 function sameCause(left: WaitCause, right: WaitCause): boolean {

@@ -55,13 +55,15 @@ export interface FailedStep {
 
 /** Whether the fleet lets this node give something back now (docs/decisions/0010-proof-before-destroy.md). */
 export type DestroyPermit =
-  { readonly kind: 'allowed' } | { readonly kind: 'deferred'; readonly untilMs: number | undefined }
+  | { readonly kind: 'allowed' }
+  | { readonly kind: 'deferred'; readonly untilMs: number | undefined }
 
 /** Everything a decision depends on, gathered at one moment. */
 export interface NodeSnapshot {
   readonly nowMs: number
   readonly isHeld: boolean
-  readonly backoffUntilMs: number | undefined
+  /** Failed passes before: what waits, and until when. */
+  readonly backoff: { readonly untilMs: number; readonly blocks: 'all' | 'upkeep' } | undefined
   readonly stoppedUntilMs: number | undefined
   /** The inventory does not show the instance: when to read it again. */
   readonly missing: { readonly nextReadMs: number } | undefined
@@ -108,9 +110,10 @@ export function planMaintenance(node: NodeSnapshot): MaintenancePlan {
   const { nowMs } = node
   if (node.isHeld) return idle({ kind: 'held' })
   const failedRead = node.failures.find((failure) => failure.step === 'readInstance')
-  if (failedRead !== undefined) return idle({ kind: 'failed', step: failedRead })
-  if (node.backoffUntilMs !== undefined && nowMs < node.backoffUntilMs)
-    return idle({ kind: 'backoff', untilMs: node.backoffUntilMs })
+  if (failedRead !== undefined && (node.isStale || node.missing !== undefined))
+    return idle({ kind: 'failed', step: failedRead })
+  if (node.backoff?.blocks === 'all' && nowMs < node.backoff.untilMs)
+    return idle({ kind: 'backoff', untilMs: node.backoff.untilMs })
   if (node.stoppedUntilMs !== undefined && nowMs < node.stoppedUntilMs)
     return idle({ kind: 'instanceStopped', untilMs: node.stoppedUntilMs })
   if (node.missing !== undefined) {
@@ -123,10 +126,10 @@ export function planMaintenance(node: NodeSnapshot): MaintenancePlan {
   const deferred: IdleReason[] = []
   return (
     planDestruction(node, 'releaseCIDRs', node.cidrRelease, deferred) ??
-    planStaticIP(node) ??
+    planStaticIP(node, deferred) ??
     planDestruction(node, 'release', node.release, deferred) ??
     planAllocation(node) ??
-    idle(deferred[0] ?? lastFailure(node) ?? { kind: 'settled' })
+    idle(failedUpkeep(node) ?? deferred[0] ?? { kind: 'settled' })
   )
 }
 
@@ -145,7 +148,8 @@ function planDestruction(
   wanted: NodeSnapshot['release'],
   deferred: IdleReason[],
 ): MaintenancePlan | undefined {
-  if (wanted === undefined || node.failures.some((failure) => failure.step === step)) return undefined
+  if (wanted === undefined || hasFailed(node, step) || hasFailed(node, 'readInstance')) return undefined
+  if (isUpkeepBlocked(node, deferred)) return undefined
   if (node.destroyPermit.kind === 'deferred') {
     deferred.push({ kind: 'releaseDeferred', untilMs: node.destroyPermit.untilMs })
     return undefined
@@ -156,8 +160,9 @@ function planDestruction(
   return undefined
 }
 
-function planStaticIP(node: NodeSnapshot): MaintenancePlan | undefined {
-  if (node.staticIPTags === undefined || node.failures.some((failure) => failure.step === 'assignStaticIP')) return undefined
+function planStaticIP(node: NodeSnapshot, deferred: IdleReason[]): MaintenancePlan | undefined {
+  if (node.staticIPTags === undefined || hasFailed(node, 'assignStaticIP') || isUpkeepBlocked(node, deferred))
+    return undefined
   return { kind: 'assignStaticIP', tags: node.staticIPTags }
 }
 
@@ -195,8 +200,19 @@ export function planAllocation(node: AllocationSnapshot): MaintenancePlan | unde
   return idle({ kind: 'atCapacity' })
 }
 
-function lastFailure(node: NodeSnapshot): IdleReason | undefined {
-  const step = node.failures.at(-1)
+function hasFailed(node: NodeSnapshot, step: StepKind): boolean {
+  return node.failures.some((failure) => failure.step === step)
+}
+
+function isUpkeepBlocked({ backoff, nowMs }: NodeSnapshot, deferred: IdleReason[]): boolean {
+  if (backoff === undefined || nowMs >= backoff.untilMs) return false
+  deferred.push({ kind: 'backoff', untilMs: backoff.untilMs })
+  return true
+}
+
+/** A failed allocation is no failure of the pass once the need is met another way. */
+function failedUpkeep(node: NodeSnapshot): IdleReason | undefined {
+  const step = node.failures.findLast((failure) => failure.step !== 'allocate' && failure.step !== 'createInterface')
   return step === undefined ? undefined : { kind: 'failed', step }
 }
 
@@ -252,7 +268,10 @@ export interface GateInput {
  *
  * @source cilium pkg/ipam/node.go, allocationNeeded and releaseNeeded
  */
-export function maintenanceGates(input: GateInput): { readonly allocationNeeded: boolean; readonly releaseNeeded: boolean } {
+export function maintenanceGates(input: GateInput): {
+  readonly allocationNeeded: boolean
+  readonly releaseNeeded: boolean
+} {
   const { profile } = input
   const isOpen = !input.isWaiting && !input.isStale
   const knowsStaticIPs = profile === 'latest' || profile === '1.19'

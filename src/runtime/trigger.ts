@@ -59,7 +59,8 @@ export class Trigger implements Triggerable {
     this.#options.observer?.queueEvent(reason)
     if (this.#folds === 0) this.#firstRequestMs = this.#options.clock.now()
     this.#folds += 1
-    if (reason !== '' && this.#reasons.length < MAX_REASONS && !this.#reasons.includes(reason)) this.#reasons.push(reason)
+    if (reason !== '' && this.#reasons.length < MAX_REASONS && !this.#reasons.includes(reason))
+      this.#reasons.push(reason)
     this.#schedule()
   }
 

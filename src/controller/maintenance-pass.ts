@@ -1,0 +1,324 @@
+import type { FailureState } from '../ipam/node-state.ts'
+import { waitCauseOf } from '../ipam/node-status.ts'
+import { nextDueMs } from '../ipam/next-due.ts'
+import type { FailedStep, IdleReason, MaintenancePlan, MaintenanceStep } from '../ipam/plan-maintenance.ts'
+import { planMaintenance } from '../ipam/plan-maintenance.ts'
+import { destructiveCallCount } from '../ipam/release-proof.ts'
+import { unpackResource } from '../ipam/seen-resource.ts'
+import { stepPriority } from '../ipam/step-priority.ts'
+import { maintenanceBackoff } from '../runtime/backoff.ts'
+import type { Timer } from '../runtime/timer.ts'
+import type { StepOutcome } from './execute-plan.ts'
+import { executePlan } from './execute-plan.ts'
+import type { FleetServices } from './fleet-services.ts'
+import type { NodeHost } from './node-host.ts'
+import { snapshotOf, stepHandshake } from './snapshot.ts'
+
+/** Steps of one pass (count). A node that needs more gets its next pass behind the others. */
+const MAX_ROUNDS = 6
+/** A step that takes longer is said in the node's status (ms). */
+const PENDING_NOTICE_MS = 30_000
+/** A node at capacity is said once in this time (ms). cilium pkg/ipam/node.go, the warning of handleIPAllocation */
+const CAPACITY_WARNING_INTERVAL_MS = 3_600_000
+
+/** What one pass remembers of itself. */
+interface Progress {
+  readonly failures: FailedStep[]
+  proofReads: number
+}
+
+/**
+ * The maintenance of one node: plan → execute → reduce, until the plan is idle. Each round plans anew on the state of that moment, a
+ * failed step being part of it.
+ *
+ * @source cilium pkg/ipam/node.go, MaintainIPPool
+ */
+export class MaintenancePass {
+  readonly #node: NodeHost
+  readonly #services: FleetServices
+  #running: Promise<void> | undefined
+  /** Ends a read that is only a proof for giving something back. */
+  #proof: AbortController | undefined
+  #pendingTimer: Timer | undefined
+  #capacityWarnedMs: number | undefined
+
+  constructor(node: NodeHost, services: FleetServices) {
+    this.#node = node
+    this.#services = services
+  }
+
+  /** Runs a pass; joins the one under way. */
+  async run(): Promise<void> {
+    this.#running ??= this.#loop().finally(() => {
+      this.#running = undefined
+    })
+    await this.#running
+  }
+
+  /** Settles when no pass is under way. */
+  async finished(): Promise<void> {
+    try {
+      await this.#running
+    } catch {
+      // The trigger that started the pass reports its failure.
+    }
+  }
+
+  /** Addresses are needed: a release's proof, which may wait long for its turn, must not stand in the way. */
+  interruptProof(): void {
+    this.#proof?.abort(new Error('interrupted: addresses are needed'))
+  }
+
+  stop(): void {
+    this.#pendingTimer?.cancel()
+  }
+
+  async #loop(): Promise<void> {
+    this.#node.apply({ kind: 'tick', nowMs: this.#services.clock.now() })
+    const progress: Progress = { failures: [], proofReads: 0 }
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      const plan = this.#plan(progress)
+      if (plan.kind === 'idle') return this.#end(plan.why, progress)
+      const outcome = await this.#execute(plan, progress)
+      if (this.#node.signal.aborted) return
+      this.#absorb(plan, outcome, progress)
+    }
+    this.#end({ kind: 'settled' }, progress)
+    this.#node.evaluate('more to do')
+  }
+
+  /** One look at everything, in one turn of the event loop: nothing can change between the look and the plan. */
+  #plan(progress: Progress): MaintenancePlan {
+    const { clock, config, implementation, pendingPods } = this.#services
+    const { operations, name } = this.#node
+    const packed = this.#node.state.resource
+    if (packed === undefined || operations === undefined) return { kind: 'idle', why: { kind: 'held' } }
+    const available = this.#node.recalculate()
+    const resource = unpackResource(packed)
+    const nowMs = clock.now()
+    const step =
+      available === undefined
+        ? undefined
+        : stepHandshake(this.#node.state, { resource, available, operations, config, nowMs })
+    if (step !== undefined) {
+      this.#node.apply({ kind: 'releaseStepped', records: step.records, resourceStates: step.resourceStates })
+    }
+    return planMaintenance(
+      snapshotOf(this.#node.state, {
+        resource,
+        operations,
+        config,
+        nowMs,
+        isHeld: this.#node.isHeld,
+        pendingPods: pendingPods?.(name),
+        agreed: step?.toRelease,
+        syncedAtMs: implementation.syncedAtMs(packed.instanceID),
+        destroyPermit: (callCount) => this.#services.destroyPermit(nowMs, callCount),
+        missingReadsFromMs: this.#services.missingReadsFromMs(),
+        failures: progress.failures,
+        proofReads: progress.proofReads,
+      }),
+    )
+  }
+
+  async #execute(step: MaintenanceStep, progress: Progress): Promise<StepOutcome> {
+    const { clock, implementation, limiter, log, metrics, pendingPods } = this.#services
+    const { operations, state, name, signal } = this.#node
+    if (operations === undefined || state.resource === undefined) throw new Error('a step was planned without a node')
+    const isProof = step.kind === 'readInstance' && step.why === 'proof'
+    if (isProof) progress.proofReads += 1
+    // The permit was checked in this very turn.
+    if (step.kind === 'release' || step.kind === 'releaseCIDRs') {
+      limiter.take(clock.now(), destructiveCallCount(step.action))
+    }
+    const priority = stepPriority(step, {
+      statistics: state.statistics,
+      generation: state.generation,
+      minAllocate: unpackResource(state.resource).spec.ipam.minAllocate,
+      pendingPods: pendingPods?.(name),
+    })
+    const { instanceID } = state.resource
+    this.#proof = isProof ? new AbortController() : undefined
+    const context = {
+      priority,
+      reason: reasonOf(step),
+      signal: this.#proof === undefined ? signal : AbortSignal.any([signal, this.#proof.signal]),
+    }
+    log.debug({ node: name, instanceID, ...fieldsOf(step), reason: context.reason }, 'Maintaining a node')
+    this.#watchStep(step)
+    const startMs = clock.now()
+    if (step.kind === 'readInstance') this.#services.observers.instanceSync.queueEvent(context.reason)
+    const outcome = await executePlan(step, { operations, implementation, instanceID, metrics, clock }, context)
+    this.#pendingTimer?.cancel()
+    const durationMs = clock.now() - startMs
+    if (step.kind === 'readInstance') this.#services.observers.instanceSync.postRun(durationMs / 1000, 0, 1)
+    this.#report(step, outcome, durationMs)
+    return outcome
+  }
+
+  /** Outcome → events. What failed is remembered for the next plan of this pass. */
+  #absorb(step: MaintenanceStep, outcome: StepOutcome, progress: Progress): void {
+    const { clock, random } = this.#services
+    const nowMs = clock.now()
+    const wasInterrupted = this.#proof?.signal.aborted === true
+    this.#proof = undefined
+    if (step.kind === 'readInstance' && !wasInterrupted) {
+      this.#node.apply({ kind: 'readTried', nowMs, chance: random.next() })
+    }
+    switch (outcome.kind) {
+      case 'read':
+        this.#node.apply({ kind: 'synced', startedAtMs: outcome.startedAtMs, hasChanged: outcome.hasChanged })
+        return
+      case 'attached':
+        this.#node.apply({ kind: 'changed' })
+        this.#node.recalculate()
+        if (outcome.addressCount === 0 && this.#isInNeed()) progress.failures.push(withoutProgress(step, outcome))
+        return
+      case 'staticIPAssigned':
+        this.#node.apply({ kind: 'staticIPAssigned', address: outcome.address })
+        return
+      case 'released':
+        this.#node.apply({ kind: 'released', addresses: outcome.addresses })
+        return
+      case 'cidrsReleased':
+        this.#node.apply({ kind: 'cidrsReleased', cidrs: outcome.cidrs })
+        if (outcome.failure !== undefined) this.#fail(outcome.failure, true, progress)
+        return
+      case 'failed':
+        if (!wasInterrupted) this.#fail(outcome.failure, outcome.isInstanceRunning, progress)
+        return
+      default:
+        outcome satisfies never
+    }
+  }
+
+  #fail(step: FailedStep, isInstanceRunning: boolean, progress: Progress): void {
+    progress.failures.push(step)
+    this.#node.apply({ kind: 'stepFailed', step, isInstanceRunning, nowMs: this.#services.clock.now() })
+  }
+
+  #end(why: IdleReason, progress: Progress): void {
+    const { clock, config } = this.#services
+    const nowMs = clock.now()
+    this.#node.apply({ kind: 'passEnded', failure: this.#failureAfter(why, nowMs) })
+    const { state } = this.#node
+    const dueMs = nextDueMs(state, why, {
+      nowMs,
+      releaseEnabled: config.releaseExcessIPs,
+      releaseDelayMs: config.excessIPReleaseDelayMs,
+    })
+    const cause = waitCauseOf(why, {
+      instanceID: state.resource?.instanceID ?? '',
+      failureCount: state.failure?.count ?? 0,
+      current: state.notice.cause,
+    })
+    const nextTryAt = dueMs === undefined ? undefined : wallTimeOf(dueMs - nowMs, clock.wallTime())
+    this.#node.apply({ kind: 'waiting', cause, nextTryAt })
+    this.#reportEnd(why, progress, state.failure)
+    this.#node.passEnded(why)
+  }
+
+  /** A pass that got through resets the count; one that could not find out anything leaves it. */
+  #failureAfter(why: IdleReason, nowMs: number): FailureState | undefined {
+    const { failure: before, staleSinceMs, view } = this.#node.state
+    if (why.kind === 'backoff' || why.kind === 'held') return before
+    if (why.kind !== 'failed') return before?.blocks === 'upkeep' && nowMs < before.retryAtMs ? before : undefined
+    const count = (before?.count ?? 0) + 1
+    const { random } = this.#services
+    const waitMs = maintenanceBackoff({ attempt: count, nodeCount: this.#services.nodeCount(), random })
+    const exhaustedPoolID = why.step.kind === 'exhausted' ? why.step.poolID : undefined
+    const isViewDoubtful = staleSinceMs !== undefined || view.kind !== 'known'
+    const blocks = isViewDoubtful || isAllocation(why.step) ? 'all' : 'upkeep'
+    return { count, retryAtMs: nowMs + waitMs, blocks, exhaustedPoolID }
+  }
+
+  #isInNeed(): boolean {
+    const { ipv4, ipv6 } = this.#node.state.statistics
+    return ipv4.neededIPs > 0 || ipv6.neededPrefixes > 0
+  }
+
+  /** After a while the node's status says what it waits for. */
+  #watchStep(step: MaintenanceStep): void {
+    this.#pendingTimer ??= this.#services.timers.timer(() => {
+      this.#node.apply({ kind: 'waiting', cause: this.#pendingCause, nextTryAt: undefined })
+      this.#node.evaluate('call pending')
+    })
+    this.#pendingCause = { kind: 'callPending', step: reasonOf(step), poolID: fieldsOf(step).poolID ?? '' }
+    this.#pendingTimer.setAt(this.#services.clock.now() + PENDING_NOTICE_MS)
+  }
+
+  #pendingCause: { readonly kind: 'callPending'; readonly step: string; readonly poolID: string } = {
+    kind: 'callPending',
+    step: '',
+    poolID: '',
+  }
+
+  #report(step: MaintenanceStep, outcome: StepOutcome, durationMs: number): void {
+    const fields = { node: this.#node.name, ...fieldsOf(step), durationMs }
+    const { log } = this.#services
+    if (outcome.kind === 'attached') {
+      const { interfaceID, addressCount } = outcome
+      log.info({ ...fields, interfaceID, count: addressCount }, 'Attached addresses')
+    } else if (outcome.kind === 'released')
+      log.info({ ...fields, count: outcome.addresses.length }, 'Released addresses')
+    else if (outcome.kind === 'cidrsReleased') log.info({ ...fields, count: outcome.cidrs.length }, 'Released CIDRs')
+    else if (outcome.kind === 'failed') {
+      log.info({ ...fields, reason: outcome.failure.kind, err: outcome.error }, 'A maintenance step failed')
+    }
+  }
+
+  #reportEnd(why: IdleReason, { failures }: Progress, failure: FailureState | undefined): void {
+    const { clock, log } = this.#services
+    const node = this.#node.name
+    if (why.kind === 'failed') {
+      const { kind, message, poolID, interfaceID } = why.step
+      const nextTryMs = failure === undefined ? undefined : failure.retryAtMs - clock.now()
+      const fields = { node, interfaceID, poolID, reason: kind, message, attempt: failure?.count, nextTryMs }
+      log.warn({ ...fields, count: failures.length }, 'A maintenance pass failed')
+    }
+    if (why.kind !== 'atCapacity') return
+    const nowMs = clock.now()
+    if (this.#capacityWarnedMs !== undefined && nowMs - this.#capacityWarnedMs < CAPACITY_WARNING_INTERVAL_MS) return
+    this.#capacityWarnedMs = nowMs
+    const { availableIPs, neededIPs, usedIPs } = this.#node.state.statistics.ipv4
+    log.warn({ node, needed: neededIPs, available: availableIPs, used: usedIPs }, 'A node is out of interfaces')
+  }
+}
+
+function isAllocation({ step }: FailedStep): boolean {
+  return step === 'allocate' || step === 'createInterface'
+}
+
+/** A call that changed nothing must not be repeated at once: it counts as failed, and the plan looks for another way. */
+function withoutProgress(step: MaintenanceStep, outcome: Extract<StepOutcome, { kind: 'attached' }>): FailedStep {
+  const { interfaceID, poolID } = outcome
+  return { step: step.kind, interfaceID, poolID, kind: 'unknown', message: 'the cloud attached no address' }
+}
+
+/** Short constant phrases: they label the ledger of calls. */
+function reasonOf(step: MaintenanceStep): string {
+  switch (step.kind) {
+    case 'readInstance':
+      return `read-${step.why}`
+    case 'allocate':
+    case 'createInterface':
+      return 'resolve-deficit'
+    case 'assignStaticIP':
+      return 'static-ip'
+    case 'release':
+    case 'releaseCIDRs':
+      return 'release-excess'
+    default:
+      return step satisfies never
+  }
+}
+
+function fieldsOf(step: MaintenanceStep): { readonly interfaceID?: string; readonly poolID?: string } {
+  if (!('action' in step)) return {}
+  const { interfaceID, poolID } = step.action
+  return { interfaceID, poolID }
+}
+
+function wallTimeOf(inMs: number, now: Date): string {
+  return new Date(now.getTime() + inMs).toISOString()
+}

@@ -1,0 +1,23 @@
+import type { NodeOperations } from '../ipam/contracts.ts'
+import type { NodeEvent, NodeState } from '../ipam/node-state.ts'
+import type { IdleReason } from '../ipam/plan-maintenance.ts'
+import type { AllocationMap } from '../ipam/types.ts'
+
+/** A node as its maintenance pass and its publisher see it. State is read anew at every access: an await ends what was known. */
+export interface NodeHost {
+  readonly name: string
+  readonly state: NodeState
+  /** Undefined while the resource names no instance. */
+  readonly operations: NodeOperations | undefined
+  /** Aborted when the node is gone. */
+  readonly signal: AbortSignal
+  /** Nothing may be done for the node now. */
+  readonly isHeld: boolean
+  apply(event: NodeEvent): void
+  /** Looks at the provider's cache. @returns the addresses open to pods, undefined while the inventory is not known */
+  recalculate(): AllocationMap | undefined
+  /** Asks for a further pass where there is something to do. */
+  evaluate(reason: string): boolean
+  /** A pass is over. */
+  passEnded(why: IdleReason): void
+}

@@ -1,0 +1,390 @@
+import type { CiliumNode } from '../ipam/cilium-node.ts'
+import type { SyncResult } from '../ipam/contracts.ts'
+import { CloudAPIError, ConfigError } from '../ipam/errors.ts'
+import type { DestroyPermit } from '../ipam/plan-maintenance.ts'
+import type { PoolQuotaMap } from '../ipam/types.ts'
+import { orderByWatermark } from '../ipam/watermarks.ts'
+import { clusterSizeDependentInterval } from '../runtime/backoff.ts'
+import { CALL_PRIORITIES } from '../runtime/call-priority.ts'
+import { KeyedQueue } from '../runtime/keyed-queue.ts'
+import { TimerQueue } from '../runtime/timer.ts'
+import { DestructiveLimiter } from './destructive-limiter.ts'
+import { FleetGauges } from './fleet-gauges.ts'
+import type { FleetServices } from './fleet-services.ts'
+import { FullSync } from './full-sync.ts'
+import { Node } from './node.ts'
+import type { CollectableNode } from './node-gc.ts'
+import type { NodeManagerOptions } from './options.ts'
+import type { OwnField } from './second-writer.ts'
+
+/** Nodes with this annotation are not managed. cilium operator/watchers/cilium_node.go (1.18 and later) */
+export const IGNORE_ANNOTATION = 'ipam.cilium.io/ignore'
+
+/** Tries of the provider's preparation before the start fails, and the process with it (count). */
+const PREPARE_ATTEMPTS = 8
+const FIRST_PREPARE_RETRY_MS = 1_000
+const LONGEST_PREPARE_RETRY_MS = 30_000
+/** Writes to the API server under way at once (count): the rest is computed late, on the newest versions. */
+const CONCURRENT_WRITES = 32
+/** How long joining nodes wait for the first full sync to show their instances before they read by themselves (ms). */
+const FIRST_SYNC_GRACE_MS = 30_000
+
+/** Whether the process may be called ready, and what is missing. */
+export interface Readiness {
+  readonly ok: boolean
+  readonly reasons: readonly string[]
+}
+
+/**
+ * The fleet: one `Node` for each CiliumNode, the background read of the inventory, and what the nodes share. An event of one node
+ * costs work for that node alone, and no node waits for a call of another.
+ *
+ * Feeding it: `upsert` and `delete` as versions arrive, `listed` once the initial list is complete. Nodes are served as they arrive
+ * once `start` has prepared the provider (docs/decisions/0009-start.md).
+ *
+ * @source cilium pkg/ipam/node_manager.go, NodeManager
+ */
+export class NodeManager {
+  readonly #options: NodeManagerOptions
+  readonly #services: FleetServices
+  readonly #gauges: FleetGauges
+  readonly #timers: TimerQueue
+  readonly #fullSync: FullSync
+  readonly #walks: KeyedQueue<Node>
+  readonly #nodes = new Map<string, Node>()
+  readonly #byInstanceID = new Map<string, Node>()
+  readonly #stopping = new AbortController()
+  /** The destructive calls of the whole controller; garbage collectors count in. */
+  readonly destructiveLimiter: DestructiveLimiter
+  #background: Promise<void> = Promise.resolve()
+  #isPrepared = false
+  #isListed = false
+  #hasFullSync = false
+  #contested: { readonly node: string; readonly field: OwnField } | undefined
+  #quota: PoolQuotaMap = new Map()
+
+  constructor(options: NodeManagerOptions) {
+    this.#options = options
+    const { clock, config, implementation, log, metrics, random } = options
+    this.#timers = new TimerQueue(clock, (error) => log.error({ err: error }, 'A timer failed by a defect'))
+    this.#gauges = new FleetGauges(metrics, clock, this.#timers)
+    this.destructiveLimiter = new DestructiveLimiter(config.destructiveCallsPerMinute)
+    this.#walks = new KeyedQueue({ concurrency: Math.max(config.parallelAllocWorkers, 1), laneCount: 1 })
+    this.#fullSync = new FullSync({
+      implementation,
+      metrics,
+      log,
+      clock,
+      random,
+      nodeCount: () => this.#nodes.size,
+      onSynced: (result) => this.#afterFullSync(result),
+      onFailed: () => this.#wakeMissing(),
+    })
+    this.#services = {
+      ...options,
+      timers: this.#timers,
+      passes: new KeyedQueue({ concurrency: Number.POSITIVE_INFINITY, laneCount: CALL_PRIORITIES.length }),
+      writes: new KeyedQueue({ concurrency: CONCURRENT_WRITES, laneCount: 1 }),
+      limiter: this.destructiveLimiter,
+      observers: {
+        poolMaintainer: metrics.poolMaintainerTrigger(),
+        k8sSync: metrics.k8sSyncTrigger(),
+        instanceSync: metrics.resyncTrigger(),
+      },
+      nodeCount: () => this.#nodes.size,
+      isHeld: () => this.#isSilent() || this.#stopping.signal.aborted,
+      isSilent: () => this.#isSilent(),
+      destroyPermit: (nowMs, callCount) => this.#destroyPermit(nowMs, callCount),
+      missingReadsFromMs: () => this.#missingReadsFromMs(),
+      nodeChanged: (node) => this.#nodeChanged(node),
+      contested: (node, field) => this.#stopWriting(node, field),
+    }
+  }
+
+  /**
+   * Prepares the provider, then serves; the inventory is read in the background.
+   *
+   * @throws CloudAPIError or ConfigError when the provider cannot be prepared: at once where trying again cannot help (permission,
+   *   credentials, a request that is wrong), else after a bounded number of tries. The process should then end.
+   */
+  async start(): Promise<void> {
+    await this.#prepare()
+    if (this.#stopping.signal.aborted) return
+    this.setInstancesAPIReadiness(true)
+    this.#background = this.#fullSync.run(this.#stopping.signal)
+  }
+
+  /**
+   * Takes no more work. Passes and writes under way end, or are abandoned when `signal` is aborted.
+   */
+  async stop(signal: AbortSignal): Promise<void> {
+    if (this.#stopping.signal.aborted) return
+    this.#stopping.abort(new Error('the controller stops'))
+    const nodes = [...this.#nodes.values()]
+    await Promise.all(nodes.map((node) => node.drain(signal)))
+    for (const node of nodes) node.stop()
+    this.#timers.stop()
+    await this.#background
+    await this.#options.implementation.settle(signal)
+  }
+
+  /** A CiliumNode appeared or changed. Never throws: a resource that cannot be handled concerns its node alone. */
+  upsert(resource: CiliumNode): void {
+    if (this.#stopping.signal.aborted) return
+    if (resource.isBeingDeleted) return this.delete(resource)
+    if (resource.annotations[IGNORE_ANNOTATION]?.toLowerCase() === 'true') return this.#ignore(resource.name)
+    try {
+      const node = this.#nodeFor(resource)
+      node.updatedResource(resource)
+      if (resource.spec.instanceID !== '') this.#byInstanceID.set(resource.spec.instanceID, node)
+    } catch (error) {
+      this.#options.log.error({ node: resource.name, err: error }, 'Unable to handle a CiliumNode')
+    }
+  }
+
+  /** As `upsert`; the reference's older name. */
+  create(resource: CiliumNode): void {
+    this.upsert(resource)
+  }
+
+  /** As `upsert`; the reference's older name. */
+  update(resource: CiliumNode): void {
+    this.upsert(resource)
+  }
+
+  /** The newest version of a resource cannot be read: that node is left alone until a readable one arrives. */
+  malformed(name: string, faults: readonly string[]): void {
+    this.#nodes.get(name)?.malformed()
+    this.#options.log.warn({ node: name, reason: faults.join('; ') }, 'A CiliumNode is malformed and is left alone')
+  }
+
+  /** A CiliumNode is gone. Its instance leaves the cache, so that one which joins again is read afresh. */
+  delete(resource: CiliumNode): void {
+    const node = this.#nodes.get(resource.name)
+    const instanceID = resource.spec.instanceID || node?.instanceID() || ''
+    if (node !== undefined) this.#forget(node)
+    const isShared = this.#byInstanceID.has(instanceID)
+    if (instanceID !== '' && !isShared) this.#options.implementation.deleteInstance(instanceID)
+  }
+
+  /** The initial list of CiliumNodes is complete. */
+  listed(): void {
+    this.#isListed = true
+    this.#gauges.begin()
+  }
+
+  get(name: string): Node | undefined {
+    return this.#nodes.get(name)
+  }
+
+  getNames(): string[] {
+    return [...this.#nodes.keys()].sort()
+  }
+
+  /** Most needy first. */
+  getNodesByIPWatermark(): Node[] {
+    return this.#byWatermark(this.#nodes.values())
+  }
+
+  /**
+   * Takes a sync's result to the nodes that it concerns: those whose instance changed, and those that wait for a read. The most
+   * needy come first, a bounded number at once; the others cost nothing.
+   *
+   * @source cilium pkg/ipam/node_manager.go, Resync
+   */
+  async resync(result: SyncResult): Promise<void> {
+    this.#options.metrics.incResyncCount()
+    const changed = new Set<Node>()
+    for (const instanceID of result.changedInstanceIDs) {
+      const node = this.#byInstanceID.get(instanceID)
+      if (node !== undefined) changed.add(node)
+    }
+    const concerned = [...this.#nodes.values()].filter(
+      ({ state }) => state.staleSinceMs !== undefined || state.view.kind === 'missing',
+    )
+    const walks = this.#byWatermark(new Set([...changed, ...concerned])).map((node) =>
+      this.#walks.run(node, 0, async () => {
+        if (!node.isStopped) node.resynced(result.startedAtMs, changed.has(node))
+      }),
+    )
+    await Promise.all(walks)
+    this.#updateQuota()
+  }
+
+  /** @returns the interval stretched by the size of the cluster (ms) */
+  clusterSizeDependantInterval(baseMs: number): number {
+    return clusterSizeDependentInterval(baseMs, this.#nodes.size)
+  }
+
+  /** Whether passes may act; they wait, and nothing is lost, while it is false. */
+  setInstancesAPIReadiness(isReady: boolean): void {
+    if (this.#isPrepared === isReady) return
+    this.#isPrepared = isReady
+    if (isReady) for (const node of this.getNodesByIPWatermark()) node.wake('ready')
+  }
+
+  instancesAPIIsReady(): boolean {
+    return this.#isPrepared
+  }
+
+  readiness(): Readiness {
+    const reasons = [
+      ...(this.#isPrepared ? [] : ['the cloud has not answered the first reads yet']),
+      ...(this.#isListed ? [] : ['the initial list of CiliumNodes is not complete']),
+      ...(this.#contested === undefined
+        ? []
+        : [
+            `another controller writes ${this.#contested.field} of CiliumNode ${this.#contested.node}: nothing is written until a restart`,
+          ]),
+    ]
+    return { ok: reasons.length === 0, reasons }
+  }
+
+  /** Age of the oldest need that is not served (ms); 0 when there is none. */
+  oldestNeedMs(): number {
+    return this.#gauges.oldestNeedMs()
+  }
+
+  /** What garbage collection reads of a CiliumNode. */
+  collectable(name: string): CollectableNode | undefined {
+    return this.#nodes.get(name)?.resourceCopy()
+  }
+
+  /** Nothing of the fleet is pending or under way, timers apart. */
+  isQuiet(): boolean {
+    return ![...this.#nodes.values()].some((node) => node.isBusy)
+  }
+
+  #isSilent(): boolean {
+    return !this.#isPrepared || this.#contested !== undefined
+  }
+
+  async #prepare(): Promise<void> {
+    const { clock, implementation, log, random } = this.#options
+    const { signal } = this.#stopping
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await implementation.prepare({ priority: 'below-minimum', reason: 'prepare', signal })
+        return
+      } catch (error) {
+        if (signal.aborted) return
+        if (attempt === PREPARE_ATTEMPTS || isFinal(error)) throw error
+        const retryMs = Math.min(FIRST_PREPARE_RETRY_MS * 2 ** (attempt - 1), LONGEST_PREPARE_RETRY_MS)
+        const nextTryMs = retryMs * (0.75 + random.next() / 2)
+        log.warn({ err: error, attempt, nextTryMs }, 'Unable to prepare the cloud provider')
+        try {
+          await clock.sleep(nextTryMs, signal)
+        } catch {
+          return // only the signal ends a sleep early
+        }
+      }
+    }
+  }
+
+  /** The node of a resource. One that now names another instance, or was created anew, begins anew. */
+  #nodeFor(resource: CiliumNode): Node {
+    const known = this.#nodes.get(resource.name)
+    const before = known?.state.resource
+    const isReplaced =
+      before !== undefined &&
+      (before.uid !== resource.uid || (before.instanceID !== '' && before.instanceID !== resource.spec.instanceID))
+    if (known !== undefined && !isReplaced) return known
+    if (known !== undefined) {
+      this.#forget(known)
+      const instanceID = before?.instanceID ?? ''
+      const isAbandoned = instanceID !== '' && instanceID !== resource.spec.instanceID
+      if (isAbandoned) this.#options.implementation.deleteInstance(instanceID)
+    }
+    const node = new Node(resource.name, this.#services)
+    this.#nodes.set(resource.name, node)
+    this.#options.log.info({ node: resource.name, instanceID: resource.spec.instanceID }, 'Discovered a new CiliumNode')
+    return node
+  }
+
+  #ignore(name: string): void {
+    const node = this.#nodes.get(name)
+    if (node === undefined) return
+    this.#forget(node)
+    this.#options.log.info({ node: name }, 'A CiliumNode is to be ignored from now on')
+  }
+
+  #forget(node: Node): void {
+    node.stop()
+    this.#nodes.delete(node.name)
+    const instanceID = node.instanceID()
+    if (this.#byInstanceID.get(instanceID) === node) this.#byInstanceID.delete(instanceID)
+    this.#gauges.delete(node.name)
+  }
+
+  #byWatermark(nodes: Iterable<Node>): Node[] {
+    const entries = [...nodes].map((node) => {
+      const { neededIPs, excessIPs } = node.stats().ipv4
+      return { name: node.name, neededIPs, excessIPs, node }
+    })
+    return orderByWatermark(entries, this.#options.config.releaseExcessIPs).map(({ node }) => node)
+  }
+
+  #nodeChanged(node: Node): void {
+    const { state } = node
+    const { ipv4, ipv6 } = state.statistics
+    this.#gauges.set(node.name, {
+      statistics: state.statistics,
+      isInDeficit: ipv4.neededIPs > 0 || ipv6.neededPrefixes > 0,
+      isInstanceMissing: state.view.kind === 'missing',
+      needSinceMs: state.needSinceMs,
+    })
+  }
+
+  async #afterFullSync(result: SyncResult): Promise<void> {
+    const isFirst = !this.#hasFullSync
+    this.#hasFullSync = true
+    await this.resync(result)
+    // What waited for the first sync: releases, and nodes whose instance it did not show.
+    if (isFirst) for (const node of this.#nodes.values()) node.wake('first full sync')
+  }
+
+  #wakeMissing(): void {
+    for (const node of this.#nodes.values()) if (node.state.view.kind === 'missing') node.wake('full sync failed')
+  }
+
+  #missingReadsFromMs(): number {
+    const { startedAtMs } = this.#fullSync
+    return this.#hasFullSync || startedAtMs === undefined ? 0 : startedAtMs + FIRST_SYNC_GRACE_MS
+  }
+
+  #destroyPermit(nowMs: number, callCount: number): DestroyPermit {
+    // The end of the first full sync wakes every node.
+    if (!this.#hasFullSync) return { kind: 'deferred', untilMs: undefined }
+    const allowedAtMs = this.destructiveLimiter.allowedAtMs(nowMs, callCount)
+    return allowedAtMs !== undefined && allowedAtMs <= nowMs
+      ? { kind: 'allowed' }
+      : { kind: 'deferred', untilMs: allowedAtMs }
+  }
+
+  /** Room in a subnet that had none ends the wait of the nodes that found it full. */
+  #updateQuota(): void {
+    const quota = this.#options.implementation.getPoolQuota()
+    this.#gauges.setQuota(quota)
+    for (const [poolID, { availableIPs }] of quota) {
+      const before = this.#quota.get(poolID)
+      if (availableIPs <= 0 || before === undefined || before.availableIPs > 0) continue
+      for (const node of this.#nodes.values()) node.roomAppeared(poolID)
+    }
+    this.#quota = quota
+  }
+
+  #stopWriting(node: string, field: OwnField): void {
+    if (this.#contested !== undefined) return
+    this.#contested = { node, field }
+    this.#options.log.error(
+      { node, field },
+      'Another controller writes the same fields of a CiliumNode; stop its IPAM, then restart this one. Nothing is written from now on',
+    )
+  }
+}
+
+/** Trying again cannot help. */
+function isFinal(error: unknown): boolean {
+  if (error instanceof ConfigError) return true
+  return error instanceof CloudAPIError && (error.kind === 'denied' || error.kind === 'invalid')
+}

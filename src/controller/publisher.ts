@@ -1,0 +1,178 @@
+import type { CiliumNode, OwnedSpec, OwnedStatus } from '../ipam/cilium-node.ts'
+import type { NodeState } from '../ipam/node-state.ts'
+import { wantedSpec, wantedStatus } from '../ipam/node-status.ts'
+import { publishReleaseIPs } from '../ipam/release-handshake.ts'
+import { packResource, unpackResource } from '../ipam/seen-resource.ts'
+import type { AllocationMap } from '../ipam/types.ts'
+import type { Timer } from '../runtime/timer.ts'
+import { Trigger } from '../runtime/trigger.ts'
+import type { FleetServices } from './fleet-services.ts'
+import type { NodeHost } from './node-host.ts'
+import type { FieldMemory, OwnField } from './second-writer.ts'
+import { fieldsOf, fieldsOfSpec, fieldsOfStatus, NO_FIELD_MEMORY, observeField, recordOurs } from './second-writer.ts'
+import { generationOf } from './snapshot.ts'
+import { syncToAPIServer } from './sync-to-api-server.ts'
+
+/** cilium pkg/ipam/node_manager.go, the minimum interval of `ipam-node-k8s-sync` */
+const MIN_INTERVAL_MS = 10
+/** A write that failed is tried again after this, doubling (ms). The reference waits for the next resync, up to a minute. */
+const FIRST_RETRY_MS = 2_000
+const LONGEST_RETRY_MS = 60_000
+
+const NO_ADDRESSES: AllocationMap = new Map()
+
+/** Keeps one node's resource in step with its state: status first, then spec, and only when something changed. */
+export class Publisher {
+  readonly #node: NodeHost
+  readonly #services: FleetServices
+  readonly #trigger: Trigger
+  #retry: Timer | undefined
+  #failureCount = 0
+  #publishedRevision = -1
+  #isWriting = false
+  #running: Promise<void> | undefined
+  readonly #fields = new Map<OwnField, FieldMemory>()
+
+  constructor(node: NodeHost, services: FleetServices) {
+    this.#node = node
+    this.#services = services
+    this.#trigger = new Trigger({
+      run: () => services.writes.run(this, 0, () => this.#publish()),
+      minIntervalMs: MIN_INTERVAL_MS,
+      clock: services.clock,
+      timers: services.timers,
+      observer: services.observers.k8sSync,
+      onError: (error) => services.log.error({ node: node.name, err: error }, 'Publishing a node failed by a defect'),
+    })
+  }
+
+  get isBusy(): boolean {
+    return this.#trigger.isBusy
+  }
+
+  /** Writes the resource if it does not say yet what it should. */
+  request(reason: string): void {
+    if (this.#node.state.revision !== this.#publishedRevision && !this.#services.isSilent())
+      this.#trigger.trigger(reason)
+  }
+
+  /** Watches for another writer of our fields. While a write of ours is under way its answer is awaited first. */
+  observe(resource: CiliumNode): void {
+    if (!this.#isWriting) this.#observeFields(fieldsOf(resource))
+  }
+
+  /** The last write: what the passes have done until now. */
+  async drain(): Promise<void> {
+    this.#trigger.shutdown()
+    await this.#running
+    if (this.#node.state.revision !== this.#publishedRevision) await this.#publish()
+  }
+
+  stop(): void {
+    this.#trigger.shutdown()
+    this.#retry?.cancel()
+    this.#services.writes.cancel(this)
+  }
+
+  async #publish(): Promise<void> {
+    this.#running = this.#write().finally(() => {
+      this.#isWriting = false
+      this.#running = undefined
+    })
+    await this.#running
+  }
+
+  async #write(): Promise<void> {
+    const { state, signal, name } = this.#node
+    if (state.resource === undefined || signal.aborted || this.#services.isSilent()) return
+    const revision = state.revision
+    // The pool is taken before the status is written, so that it never names an address whose interface the status lacks.
+    const pool = this.#node.recalculate()
+    const seen = unpackResource(this.#node.state.resource ?? state.resource)
+    this.#isWriting = true
+    const result = await syncToAPIServer({
+      apiServer: this.#services.apiServer,
+      seen,
+      wantedStatus: (version) => this.#wantedStatus(version, pool),
+      wantedSpec: pool === undefined ? undefined : (version) => this.#wantedSpec(version, pool),
+      signal,
+    })
+    this.#isWriting = false
+    if (signal.aborted || result.kind === 'gone') return
+    this.#adopt(result.seen, seen)
+    if (result.kind === 'failed') return this.#retryLater(result.error, name)
+    this.#failureCount = 0
+    this.#publishedRevision = revision
+    if (this.#node.state.revision !== revision) this.request('changed meanwhile')
+  }
+
+  #wantedStatus(version: CiliumNode, pool: AllocationMap | undefined): OwnedStatus {
+    const { state, operations } = this.#node
+    const attached = pool ?? version.spec.ipam.pool ?? NO_ADDRESSES
+    const isKnown = state.view.kind === 'known'
+    const status = wantedStatus({
+      generation: this.#generationOf(version),
+      provider: isKnown ? operations?.populateStatusFields() : undefined,
+      releaseIPs: publishReleaseIPs(state.release, version.status.releaseIPs, attached).releaseIPs,
+      assignedStaticIP: state.statistics.assignedStaticIP,
+      operatorError: state.notice.text,
+    })
+    this.#recordOurs(fieldsOfStatus(status))
+    return status
+  }
+
+  #wantedSpec(version: CiliumNode, pool: AllocationMap): OwnedSpec {
+    const floor = this.#node.operations?.getMinimumAllocatableIPv4() ?? 0
+    const spec = wantedSpec(version, { generation: this.#generationOf(version), pool, floor })
+    this.#recordOurs(fieldsOfSpec(spec))
+    return spec
+  }
+
+  #generationOf(version: CiliumNode): NodeState['generation'] {
+    const { availablePrefixes } = this.#node.state.statistics.ipv6
+    return generationOf(version, this.#services.config, availablePrefixes)
+  }
+
+  /** The newest version that the writes came to know becomes the node's. */
+  #adopt(version: CiliumNode, before: CiliumNode): void {
+    const { state } = this.#node
+    if (version === before || state.resource === undefined) {
+      if (state.resource !== undefined) this.#observeFields(fieldsOf(unpackResource(state.resource)))
+      return
+    }
+    // What the API server made of our write (defaults, pruned fields) is ours too.
+    this.#recordOurs(fieldsOf(version))
+    this.#observeFields(fieldsOf(version))
+    const resource = packResource(version, state.resource)
+    const hasAgentSpoken = resource.others !== state.resource.others
+    this.#node.apply({ kind: 'published', resource, nowMs: this.#services.clock.now() })
+    if (hasAgentSpoken) this.#node.evaluate('agent spoke')
+  }
+
+  #retryLater(error: Error, node: string): void {
+    this.#failureCount += 1
+    const retryMs = Math.min(FIRST_RETRY_MS * 2 ** (this.#failureCount - 1), LONGEST_RETRY_MS)
+    const waitMs = retryMs * (0.5 + this.#services.random.next() / 2)
+    this.#services.log.warn(
+      { node, err: error, attempt: this.#failureCount, nextTryMs: waitMs },
+      'Unable to write a CiliumNode',
+    )
+    this.#retry ??= this.#services.timers.timer(() => this.request('retry'))
+    this.#retry.setAt(this.#services.clock.now() + waitMs)
+  }
+
+  #recordOurs(fields: ReadonlyMap<OwnField, number>): void {
+    for (const [field, digest] of fields) {
+      this.#fields.set(field, recordOurs(this.#fields.get(field) ?? NO_FIELD_MEMORY, digest))
+    }
+  }
+
+  #observeFields(fields: ReadonlyMap<OwnField, number>): void {
+    for (const [field, digest] of fields) {
+      const memory = this.#fields.get(field) ?? NO_FIELD_MEMORY
+      const observed = observeField(memory, digest, this.#services.clock.now())
+      this.#fields.set(field, observed.memory)
+      if (observed.isContested) this.#services.contested(this.#node.name, field)
+    }
+  }
+}
