@@ -1,3 +1,5 @@
+import { nearestName } from '../config/nearest-name.ts'
+
 /** A mistake on the command line: one line for people, exit code 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError'
@@ -107,15 +109,6 @@ export function describeOptions<T>(options: CommandOptions<T>): string {
   return rows.map(({ left, right }) => left.padEnd(width) + right).join('\n')
 }
 
-/** The name closest to what was typed, when it is close enough to have been meant: at most a third of its letters differ. */
-export function nearestName(typed: string, names: readonly string[]): string | undefined {
-  const ranked = names
-    .map((name) => ({ name, distance: editDistance(typed, name) }))
-    .sort((a, b) => a.distance - b.distance || (a.name < b.name ? -1 : 1))
-  const [best] = ranked
-  return best !== undefined && best.distance <= Math.max(1, Math.floor(best.name.length / 3)) ? best.name : undefined
-}
-
 function unknownArgument(name: string, names: readonly string[]): UsageError {
   const near = nearestName(name, names)
   const what = name.startsWith('-') ? `unknown option ${name}` : `unexpected argument ${name}`
@@ -135,22 +128,4 @@ function optionName(key: string): string {
 function splitOnce(argument: string): readonly [string, string | undefined] {
   const mark = argument.startsWith('--') ? argument.indexOf('=') : -1
   return mark < 0 ? [argument, undefined] : [argument.slice(0, mark), argument.slice(mark + 1)]
-}
-
-/** Letters to add, drop, replace or swap with their neighbour (count). */
-function editDistance(left: string, right: string): number {
-  const rows: number[][] = [Array.from({ length: right.length + 1 }, (_, index) => index)]
-  const at = (row: number, column: number): number => rows[row]?.[column] ?? 0
-  for (let row = 1; row <= left.length; row++) {
-    const current = [row]
-    rows.push(current)
-    for (let column = 1; column <= right.length; column++) {
-      const isSame = left[row - 1] === right[column - 1]
-      let best = Math.min(at(row - 1, column) + 1, at(row, column - 1) + 1, at(row - 1, column - 1) + (isSame ? 0 : 1))
-      const isSwap = left[row - 1] === right[column - 2] && left[row - 2] === right[column - 1]
-      if (row > 1 && column > 1 && isSwap) best = Math.min(best, at(row - 2, column - 2) + 1)
-      current.push(best)
-    }
-  }
-  return at(left.length, right.length)
 }

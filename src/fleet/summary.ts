@@ -1,3 +1,5 @@
+import type { WorldReport } from './report.ts'
+
 /** What a run has come to, as `berth up --json` prints it. The names are a contract with scripts. */
 export interface Summary {
   readonly cloud: string
@@ -23,6 +25,30 @@ export interface Summary {
   readonly virtual: boolean
   readonly wallSeconds: number
   readonly seed: number
+}
+
+/** What a report comes to. Calls are those that the cloud counted, whatever the controller may think. */
+export function summaryOf(
+  report: WorldReport,
+  run: { readonly cloud: string; readonly seed: number; readonly wallSeconds: number },
+): Summary {
+  const calls = Object.entries(report.calls)
+  return {
+    cloud: run.cloud,
+    nodes: report.nodes,
+    nodesConverged: report.nodesConverged,
+    pods: report.pods,
+    podsWaiting: report.podsWaiting,
+    addressesAvailable: report.addressesAvailable,
+    addressesUsed: report.addressesUsed,
+    interfaces: report.interfaces,
+    calls: Object.fromEntries(calls.map(([action, { attempts }]) => [action, attempts])),
+    throttled: calls.reduce((sum, [, { refused }]) => sum + refused, 0),
+    errors: calls.reduce((sum, [, { failed }]) => sum + failed, 0),
+    virtual: false,
+    wallSeconds: run.wallSeconds,
+    seed: run.seed,
+  }
 }
 
 /** One line of JSON, fields in the order of the contract, seconds with one decimal. */

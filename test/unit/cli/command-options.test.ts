@@ -3,7 +3,6 @@ import {
   UsageError,
   choiceOption,
   describeOptions,
-  nearestName,
   numberOption,
   parseCommandLine,
   switchOption,
@@ -75,11 +74,6 @@ describe('parseCommandLine', () => {
   ])('%s: %s', (line, message) => {
     expect(complaint(line)).toBe(message)
   })
-})
-
-test('nearestName does not guess wildly', () => {
-  expect(nearestName('x', ['--nodes'])).toBeUndefined()
-  expect(nearestName('azur', ['aws', 'azure'])).toBe('azure')
 })
 
 test('describeOptions shows names, placeholders, help and defaults', () => {

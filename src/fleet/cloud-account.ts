@@ -1,0 +1,132 @@
+import { instanceType } from '../../simulators/aws/index.ts'
+import type { EC2Simulator } from '../../simulators/aws/index.ts'
+import { formatIPv4 } from '../ipam/ip-range.ts'
+import { GROUP_ID, VPC_ID } from './network-plan.ts'
+import type { ActionReport } from './report.ts'
+import { PREFIX_ADDRESSES } from './world-view.ts'
+import type { InterfaceView } from './world-view.ts'
+
+/** A machine as its own agent learns of it from the metadata service. */
+export interface LaunchedInstance {
+  readonly instanceID: string
+  readonly availabilityZone: string
+  readonly subnetID: string
+  readonly privateIP: string
+}
+
+/** What an instance type can carry (counts). */
+export interface TypeLimits {
+  readonly interfaces: number
+  readonly slotsPerInterface: number
+  readonly takesPrefixes: boolean
+}
+
+/** The cluster's own side of a simulated EC2 account: machines, and the truth about interfaces and calls. */
+export class CloudAccount {
+  readonly vpcID = VPC_ID
+  readonly #simulator: EC2Simulator
+  readonly #subnetIDs: readonly string[]
+  readonly #instanceType: string
+  #launched = 0
+
+  constructor(
+    simulator: EC2Simulator,
+    options: { readonly subnetIDs: readonly string[]; readonly instanceType: string },
+  ) {
+    this.#simulator = simulator
+    this.#subnetIDs = options.subnetIDs
+    this.#instanceType = options.instanceType
+  }
+
+  /**
+   * Machines, spread over the zones in turn. Through the control door: the cluster's own growth takes no token from the buckets that
+   * the controller is measured against.
+   */
+  launch(count: number): readonly LaunchedInstance[] {
+    return Array.from({ length: count }, () => this.#launchOne())
+  }
+
+  /** A machine goes as when somebody terminates it, with what the cloud deletes along with it. Metered like any call. */
+  async terminate(instanceID: string, signal: AbortSignal): Promise<void> {
+    const body = new URLSearchParams({
+      Action: 'TerminateInstances',
+      Version: '2016-11-15',
+      'InstanceId.1': instanceID,
+    })
+    const authorization = 'AWS4-HMAC-SHA256 Credential=autoscaler/20260101/us-east-1/ec2/aws4_request'
+    const headers = { authorization, 'content-type': 'application/x-www-form-urlencoded' }
+    const request = { method: 'POST', path: '/', query: new URLSearchParams(), headers, body: body.toString() }
+    const { status } = await this.#simulator.router(request, signal)
+    if (status !== 200) throw new Error(`TerminateInstances of ${instanceID} was answered ${status}`)
+  }
+
+  /** Every interface of the account as it is now, with what is really on it. */
+  interfaces(): readonly InterfaceView[] {
+    const { cloud } = this.#simulator
+    return Array.from(cloud.interfaces.existing(), (iface) => {
+      cloud.settle(iface)
+      const { ipv4, ipv4Prefixes } = iface.addresses
+      return {
+        id: iface.id,
+        instanceID: iface.attachment?.instance.id,
+        addresses: ipv4.map(formatIPv4),
+        prefixes: ipv4Prefixes.map((first) => `${formatIPv4(first)}/28`),
+      }
+    })
+  }
+
+  /** The ledger by action, with the level of each action's bucket. */
+  async calls(signal: AbortSignal): Promise<Readonly<Record<string, ActionReport>>> {
+    const levels = await this.#bucketLevels(signal)
+    const { actions } = this.#simulator.calls.report()
+    return Object.fromEntries(
+      Object.entries(actions).map(([action, { attempts, refused, failed }]) => {
+        const bucket = levels[action] ?? levels[`${action}:unfiltered`]
+        return [action, { attempts, refused, failed, ...(bucket === undefined ? {} : { bucket }) }]
+      }),
+    )
+  }
+
+  async #bucketLevels(signal: AbortSignal): Promise<Readonly<Record<string, { tokens: number; size: number }>>> {
+    const request = { method: 'GET', path: '/_berth/throttle', query: new URLSearchParams(), headers: {}, body: '' }
+    const { body } = await this.#simulator.router(request, signal)
+    const { levels } = JSON.parse(typeof body === 'string' ? body : '{}') as {
+      levels?: Record<string, { tokens: number; size: number }>
+    }
+    return levels ?? {}
+  }
+
+  #launchOne(): LaunchedInstance {
+    const subnetId = this.#subnetIDs[this.#launched++ % this.#subnetIDs.length]
+    const { instances } = this.#simulator.makeInstances({
+      instanceType: this.#instanceType,
+      subnetId,
+      count: 1,
+      groupIds: [GROUP_ID],
+    })
+    const [made] = instances
+    if (made === undefined) throw new Error('the EC2 simulator made no instance')
+    return {
+      instanceID: made.instanceId,
+      availabilityZone: made.availabilityZone,
+      subnetID: made.subnetId,
+      privateIP: made.privateIpAddress,
+    }
+  }
+}
+
+/** @returns undefined for a type that the simulator does not know */
+export function typeLimits(name: string): TypeLimits | undefined {
+  const type = instanceType(name)
+  if (type === undefined) return undefined
+  const { adapters, ipv4, hypervisor, bareMetal } = type
+  return { interfaces: adapters, slotsPerInterface: ipv4, takesPrefixes: hypervisor === 'nitro' || bareMetal }
+}
+
+/** Most addresses for pods that an instance of these limits carries (count). */
+export function podAddressCapacity(
+  { interfaces, slotsPerInterface, takesPrefixes }: TypeLimits,
+  prefixes: boolean,
+): number {
+  return interfaces * (slotsPerInterface - 1) * (prefixes && takesPrefixes ? PREFIX_ADDRESSES : 1)
+}

@@ -1,0 +1,38 @@
+/** Which generation the simulated agents are of; `mixed` alternates. */
+export const AGENT_GENERATIONS = ['pool', 'multi-pool', 'mixed'] as const
+export type AgentGenerations = (typeof AGENT_GENERATIONS)[number]
+
+/** What a simulated world is made of. Plain data: it travels to the world's process. */
+export interface WorldPlan {
+  readonly cloud: 'aws'
+  /** Nodes of the cluster (count). */
+  readonly nodes: number
+  readonly instanceType: string
+  /** Whether the controller is told to delegate prefixes: says what an instance can carry. */
+  readonly prefixDelegation: boolean
+  /** Pods that each node starts with (count); undefined = as many as are usual, or as fit. */
+  readonly podsPerNode: number | undefined
+  /** Pods that come, and as many that go, in a second over the whole cluster (count). */
+  readonly podsPerSecond: number
+  readonly agentGeneration: AgentGenerations
+  /** `documented`, `none`, or the content of a throttle file. */
+  readonly throttle: unknown
+  readonly seed: number
+  /** Least time between two writes of one agent (ms). Real agents: 15 000. */
+  readonly agentUpdateIntervalMs: number
+}
+
+/** How the controller reaches the world. */
+export interface WorldEndpoints {
+  readonly ec2URL: string
+  readonly kubernetesURL: string
+  /** YAML. */
+  readonly kubeconfig: string
+  readonly region: string
+  readonly vpcID: string
+}
+
+/** What is wrong with a plan: one line for people. */
+export class PlanError extends Error {
+  override readonly name = 'PlanError'
+}

@@ -1,0 +1,227 @@
+import {
+  APIClient,
+  CILIUM_NODES_PATH,
+  NODES_PATH,
+  PodScheduler,
+  nodeManifest,
+} from '../../simulators/kubernetes/index.ts'
+import type { AgentGeneration, KubernetesSimulator } from '../../simulators/kubernetes/index.ts'
+import { assert } from '../runtime/assert.ts'
+import type { Clock } from '../runtime/clock.ts'
+import { seededRandom } from '../runtime/random.ts'
+import type { Random } from '../runtime/random.ts'
+import type { CloudAccount, LaunchedInstance } from './cloud-account.ts'
+import { checkInvariants } from './invariants.ts'
+import { maxPods, podsPerNode } from './node-capacity.ts'
+import type { WorldReport } from './report.ts'
+import { SimulatedNode } from './simulated-node.ts'
+import type { NodeCapacity } from './simulated-node.ts'
+import { podAddresses } from './world-view.ts'
+import type { WorldView } from './world-view.ts'
+import type { WorldPlan } from './world-plan.ts'
+
+/** Broken invariants kept (count): each is told once, and a world that breaks hundreds is known to be broken. */
+const MAX_VIOLATIONS = 100
+/** Nodes that register at the same time (count). */
+const JOIN_BATCH = 50
+
+export interface WorldParts {
+  readonly account: CloudAccount
+  readonly kubernetes: KubernetesSimulator
+  readonly capacity: NodeCapacity
+  readonly clock: Clock
+}
+
+/**
+ * A simulated cluster in a simulated cloud account: machines, their agents, and pods that come and go. It knows the truth about both
+ * sides, and nothing of the controller that is judged by it.
+ */
+export class World {
+  readonly #plan: WorldPlan
+  readonly #account: CloudAccount
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #client: APIClient
+  readonly #pods: PodScheduler
+  readonly #capacity: NodeCapacity
+  readonly #nodes = new Map<string, SimulatedNode>()
+  readonly #violations = new Set<string>()
+  readonly #stopping = new AbortController()
+  readonly #startMs: number
+  /** As the last look at every address found it: pod addresses by instance, attached interfaces, addresses open and attached. */
+  #attached = new Map<string, Set<string>>()
+  #attachedCount = 0
+  #openCount = 0
+  #nextOrdinal = 0
+  #isPopulated = false
+  #isChurning = false
+
+  constructor(plan: WorldPlan, { account, kubernetes, capacity, clock }: WorldParts) {
+    this.#plan = plan
+    this.#account = account
+    this.#clock = clock
+    this.#random = seededRandom(plan.seed)
+    this.#capacity = capacity
+    this.#client = new APIClient(kubernetes.router, 'berth-world')
+    this.#startMs = clock.now()
+    this.#pods = new PodScheduler({
+      client: this.#client,
+      clock,
+      random: seededRandom(plan.seed + 1),
+      podsPerSecond: plan.podsPerSecond,
+    })
+  }
+
+  /** Lets all nodes join, each with its pods, then starts the churn. */
+  async populate(): Promise<void> {
+    const instances = this.#account.launch(this.#plan.nodes)
+    for (let start = 0; start < instances.length && !this.#stopping.signal.aborted; start += JOIN_BATCH)
+      await Promise.all(instances.slice(start, start + JOIN_BATCH).map((instance) => this.#join(instance)))
+    this.#isPopulated = true
+    this.#isChurning = this.#plan.podsPerSecond > 0
+    if (this.#isChurning) void this.#pods.runChurn()
+  }
+
+  /** One more machine. @returns the node's name */
+  async addNode(): Promise<string> {
+    const [instance] = this.#account.launch(1)
+    assert(instance !== undefined, 'asked for one machine, got none')
+    return this.#join(instance)
+  }
+
+  /** A machine goes: its pods, its agent, its objects, its instance. @returns false when there is no such node */
+  async removeNode(name: string): Promise<boolean> {
+    const node = this.#nodes.get(name)
+    if (node === undefined) return false
+    this.#nodes.delete(name)
+    await this.#pods.removeNode(name)
+    node.agent.stop()
+    const { signal } = this.#stopping
+    await this.#client.request('DELETE', `${NODES_PATH}/${name}`, {}, signal)
+    await this.#client.request('DELETE', `${CILIUM_NODES_PATH}/${name}`, {}, signal)
+    await this.#account.terminate(node.facts.instanceID, signal)
+    return true
+  }
+
+  get nodeNames(): readonly string[] {
+    return [...this.#nodes.keys()]
+  }
+
+  stopChurn(): void {
+    this.#isChurning = false
+    this.#pods.stopChurn()
+  }
+
+  /** Everything as it is at this moment. */
+  view(): WorldView {
+    return { interfaces: this.#account.interfaces(), nodes: [...this.#nodes.values()].map((node) => node.view()) }
+  }
+
+  /** Looks at every address: finds broken invariants, and counts what is really there. */
+  verify(): void {
+    const view = this.view()
+    for (const { kind, detail } of checkInvariants(view)) this.#noteViolation(`${kind}: ${detail}`)
+    this.#attached = new Map()
+    this.#attachedCount = 0
+    for (const iface of view.interfaces) {
+      if (iface.instanceID === undefined) continue
+      this.#attachedCount++
+      const addresses = this.#attached.get(iface.instanceID) ?? new Set()
+      for (const address of podAddresses(iface)) addresses.add(address)
+      this.#attached.set(iface.instanceID, addresses)
+    }
+    this.#openCount = 0
+    for (const { instanceID, open } of view.nodes)
+      for (const address of open) if (this.#attached.get(instanceID)?.has(address) === true) this.#openCount++
+  }
+
+  /** How the world is. Interfaces and addresses are those of the last look at all of them. */
+  report(): Promise<WorldReport> {
+    return this.#report((node) => node.missing())
+  }
+
+  /** The same after a fresh look; a node has what it needs only if the cloud says so too. */
+  verifiedReport(): Promise<WorldReport> {
+    this.verify()
+    return this.#report((node) => node.missing(this.#attached.get(node.facts.instanceID) ?? new Set()))
+  }
+
+  /** Ends agents, pods and whatever is still joining. The simulators stay. */
+  close(): void {
+    this.#stopping.abort(new Error('the simulated world ends'))
+    this.#pods.stop()
+    for (const { agent } of this.#nodes.values()) agent.stop()
+  }
+
+  async #report(missing: (node: SimulatedNode) => number): Promise<WorldReport> {
+    const calls = await this.#account.calls(this.#stopping.signal)
+    let addressesUsed = 0
+    let nodesConverged = 0
+    let nodesEverConverged = 0
+    for (const node of this.#nodes.values()) {
+      addressesUsed += node.agent.ipam.heldCount
+      if (missing(node) === 0) {
+        nodesConverged++
+        node.hasConverged = true
+      }
+      if (node.hasConverged) nodesEverConverged++
+    }
+    const { pods, waiting, longestWaitMs, waits } = this.#pods.report()
+    return {
+      elapsedMs: this.#clock.now() - this.#startMs,
+      nodes: this.#nodes.size,
+      nodesConverged,
+      nodesEverConverged,
+      isPopulated: this.#isPopulated,
+      pods,
+      podsWaiting: waiting,
+      longestWaitMs,
+      podWaits: waits,
+      addressesAvailable: this.#openCount,
+      addressesUsed,
+      interfaces: this.#attachedCount,
+      calls,
+      isChurning: this.#isChurning,
+      violations: [...this.#violations],
+      rssBytes: process.memoryUsage.rss(),
+    }
+  }
+
+  async #join({ instanceID, availabilityZone, subnetID, privateIP }: LaunchedInstance): Promise<string> {
+    const ordinal = this.#nextOrdinal++
+    const facts = {
+      name: `node-${String(ordinal + 1).padStart(4, '0')}`,
+      instanceID,
+      instanceType: this.#plan.instanceType,
+      vpcID: this.#account.vpcID,
+      availabilityZone,
+      subnetID,
+      internalIP: privateIP,
+    }
+    const node = new SimulatedNode({
+      facts,
+      capacity: this.#capacity,
+      generation: generationOf(this.#plan, ordinal),
+      client: this.#client,
+      clock: this.#clock,
+      random: seededRandom(Math.floor(this.#random.next() * 2 ** 32)),
+      updateIntervalMs: this.#plan.agentUpdateIntervalMs,
+    })
+    const most = maxPods(this.#capacity)
+    await this.#client.request('POST', NODES_PATH, { body: nodeManifest(facts, most) }, this.#stopping.signal)
+    this.#nodes.set(node.name, node)
+    void node.agent.run()
+    this.#pods.addNode({ name: node.name, agent: node.agent, maxPods: most })
+    await this.#pods.startPods(node.name, podsPerNode(this.#plan, this.#capacity))
+    return node.name
+  }
+
+  #noteViolation(text: string): void {
+    if (this.#violations.size < MAX_VIOLATIONS) this.#violations.add(text)
+  }
+}
+
+function generationOf({ agentGeneration }: WorldPlan, ordinal: number): AgentGeneration {
+  if (agentGeneration === 'mixed') return ordinal % 2 === 0 ? 'pool' : 'multi-pool'
+  return agentGeneration
+}
