@@ -1,51 +1,73 @@
-import type { Registry } from 'prom-client'
-import type { CloudCallMetrics, MetricsAPI } from '../ipam/contracts.ts'
+import { Registry } from 'prom-client'
+import type { CloudCallMetrics, MetricsAPI, TriggerObserver } from '../ipam/contracts.ts'
 import type { IPAMProfile } from '../ipam/types.ts'
-
-/** The word for the cloud's API in the names of its metrics: `cilium_operator_<api>_api_duration_seconds`. */
-export type CloudAPIName = 'ec2' | 'azure' | 'alibabacloud'
-
-/** Delay of the event loop since the last reading (ms). */
-export interface EventLoopDelay {
-  readonly p50Ms: number
-  readonly p99Ms: number
-  readonly p999Ms: number
-  readonly maxMs: number
-}
-
-/** One bucket of the API budget as it stands; the shape of the budget's own `buckets()`. */
-export interface BucketLevel {
-  readonly bucket: string
-  readonly tokens: number
-  readonly refillPerSecond: number
-  readonly waiting: Readonly<Record<string, number>>
-}
-
-export interface ControllerMetrics {
-  /** 1 while this process leads, else 0. `berth_leader`. */
-  setLeader(isLeader: boolean): void
-  /** 1 while another writer of the same fields was seen. `berth_second_writer`. */
-  setSecondWriter(isPresent: boolean): void
-  /** Read at every scrape. `berth_budget_tokens`, `berth_budget_rate`, `berth_budget_waiting_calls`. */
-  watchBudget(buckets: () => readonly BucketLevel[]): void
-  /** Read at every scrape. `berth_event_loop_delay_seconds{quantile}`. */
-  watchEventLoop(read: () => EventLoopDelay): void
-}
+import { createControllerMetrics } from './controller-metrics.ts'
+import type { ControllerMetrics } from './controller-metrics.ts'
+import type { CloudAPIName } from './histogram-buckets.ts'
+import { createCloudCallMetrics, createIPAMMetrics } from './ipam-metrics.ts'
 
 export interface MetricsOptions {
   /** False: every operation does nothing and the registry stays empty. */
   readonly enabled: boolean
+  /** Which of the reference's metrics there are (`ips`, `available_interfaces` until 1.19). */
   readonly profile: IPAMProfile
   readonly api: CloudAPIName
 }
 
 export interface Metrics {
+  /** What `/metrics` shows. */
   readonly registry: Registry
   readonly core: MetricsAPI
   readonly cloud: CloudCallMetrics
   readonly controller: ControllerMetrics
 }
 
-export function createMetrics(_options: MetricsOptions): Metrics {
-  throw new Error('not built yet')
+/** All metrics of one process, in a registry of their own. */
+export function createMetrics(options: MetricsOptions): Metrics {
+  const registry = new Registry()
+  if (!options.enabled) return { registry, ...disabledMetrics }
+  return {
+    registry,
+    core: createIPAMMetrics(registry, options.profile),
+    cloud: createCloudCallMetrics(registry, options.profile, options.api),
+    controller: createControllerMetrics(registry),
+  }
+}
+
+const nothing = (): void => undefined
+const disabledTrigger: TriggerObserver = { queueEvent: nothing, postRun: nothing }
+
+const disabledMetrics: Omit<Metrics, 'registry'> = {
+  core: {
+    allocationAttempt: nothing,
+    releaseAttempt: nothing,
+    incInterfaceAllocation: nothing,
+    addIPAllocation: nothing,
+    addIPRelease: nothing,
+    setAllocatedIPs: nothing,
+    setAvailableInterfaces: nothing,
+    setInterfaceCandidates: nothing,
+    setEmptyInterfaceSlots: nothing,
+    setAvailableIPsPerSubnet: nothing,
+    deleteSubnet: nothing,
+    setNodes: nothing,
+    incResyncCount: nothing,
+    observeBackgroundSync: nothing,
+    setIPAvailable: nothing,
+    setIPUsed: nothing,
+    setIPNeeded: nothing,
+    deleteNode: nothing,
+    poolMaintainerTrigger: () => disabledTrigger,
+    k8sSyncTrigger: () => disabledTrigger,
+    resyncTrigger: () => disabledTrigger,
+    setOldestUnservedNeed: nothing,
+    setMissingInstances: nothing,
+  },
+  cloud: { observeAPICall: nothing, observeRateLimit: nothing },
+  controller: {
+    setLeader: nothing,
+    setSecondWriter: nothing,
+    watchBudget: nothing,
+    watchEventLoop: nothing,
+  },
 }
