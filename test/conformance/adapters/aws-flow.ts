@@ -1,0 +1,3 @@
+import type { AdapterRegistry } from '../adapter.ts'
+
+export const awsFlowAdapters: AdapterRegistry = {}
