@@ -45,6 +45,10 @@ export async function startTelemetryServer(options: TelemetryServerOptions): Pro
   const { host, port } = parseAddress(options.address)
   const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS })
   server.on('request', (request, response) => {
+    // A connection that was busy when the server was closed would otherwise be kept open for the next request.
+    response.once('close', () => {
+      if (!server.listening) server.closeIdleConnections()
+    })
     answer(request, response, options).catch((error: unknown) => {
       send(response, 500, error instanceof Error ? error.message : String(error))
     })
