@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs'
-import { parseThrottle } from '../../simulators/kit/rate-limit.ts'
 import { AGENT_GENERATIONS } from '../fleet/world-plan.ts'
 import type { AgentGenerations, WorldPlan } from '../fleet/world-plan.ts'
 import {
@@ -12,6 +10,7 @@ import {
   textOption,
 } from './command-options.ts'
 import type { CommandOptions } from './command-options.ts'
+import { readThrottle } from './option-files.ts'
 
 /** Nodes that the address plan of the simulated VPC is made for (count). */
 const MAX_NODES = 2000
@@ -114,29 +113,4 @@ function checkCloud(cloud: string): void {
     throw new UsageError(`--cloud ${cloud}: not built yet; built are ${BUILT_CLOUDS.join(', ')}`)
   const read = choiceOption('', KNOWN_CLOUDS, 'aws').read(cloud)
   throw new UsageError(`--cloud ${cloud}: ${'problem' in read ? read.problem : ''}`)
-}
-
-/** The two names as they are; else the content of the file, checked here, so that a mistake is told before anything starts. */
-export function readThrottle(text: string): unknown {
-  if (text === 'documented' || text === 'none') return text
-  return readChecked('--throttle', text, (value) => {
-    parseThrottle(value)
-    return value
-  })
-}
-
-/**
- * A JSON file named by an option.
- *
- * @param read checks and converts the content; what it throws is told as the fault of the file
- * @throws UsageError naming option and file
- */
-export function readChecked<T>(option: string, file: string, read: (value: unknown) => T): T {
-  try {
-    return read(JSON.parse(readFileSync(file, 'utf8')))
-  } catch (error) {
-    const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT'
-    const problem = isMissing ? 'no such file' : error instanceof Error ? error.message : String(error)
-    throw new UsageError(`${option} ${file}: ${problem.replaceAll('\n', '; ')}`)
-  }
 }
