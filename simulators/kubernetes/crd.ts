@@ -60,9 +60,18 @@ function servedVersion(version: JSONObject): ServedVersion {
   return {
     name: scalarText(version['name']),
     hasStatus: isObject(objectAt(version['subresources'])['status']),
-    schema: new ObjectSchema(openAPISchema(version)),
+    schema: compiledSchema(openAPISchema(version)),
     columns: columns.length === 0 ? [AGE_COLUMN] : columns,
   }
+}
+
+/** Compiling takes some 10 ms; a definition is looked at more than once on its way in. */
+const compiled = new WeakMap<JSONObject, ObjectSchema>()
+
+function compiledSchema(schema: JSONObject): ObjectSchema {
+  const known = compiled.get(schema) ?? new ObjectSchema(schema)
+  compiled.set(schema, known)
+  return known
 }
 
 /** The cell is the first value at the path, as apiextensions-apiserver pkg/registry/customresource/tableconvertor has it. */

@@ -140,6 +140,10 @@ export class Objects {
         return this.create(target, body, options)
       throw notFound(resource.definition, name)
     }
+    if ((sent.metadata.name ?? '') === '') {
+      const message = 'Required value: name or generateName is required'
+      throw this.#invalid(resource, name, [{ reason: 'FieldValueRequired', message, field: 'metadata.name' }])
+    }
     if (!resource.definition.allowsUnconditionalUpdate && (sent.metadata.resourceVersion ?? '') === '') {
       const message = 'Invalid value: 0x0: must be specified for an update'
       throw this.#invalid(resource, name, [{ reason: 'FieldValueInvalid', message, field: 'metadata.resourceVersion' }])
@@ -253,9 +257,10 @@ export class Objects {
     { version }: ServedResource,
     sent: KubernetesObject,
     options: WriteOptions,
+    old?: KubernetesObject,
   ): { readonly object: JSONObject; readonly warnings: readonly string[] } {
     if (version.schema === undefined) return { object: sent, warnings: [] }
-    const { object, unknownFields } = version.schema.prune(sent)
+    const { object, unknownFields } = version.schema.prune(sent, old)
     const texts = unknownFields.map((path) => `unknown field ${JSON.stringify(path)}`)
     if (texts.length > 0 && options.fieldValidation === 'Strict') {
       throw badRequest(`strict decoding error: ${texts.join(', ')}`)
@@ -273,7 +278,7 @@ export class Objects {
     const { resource, namespace, name } = target
     const { definition } = resource
     this.#checkIdentity(target, sent, old.object)
-    const pruned = this.#prune(resource, sent, options)
+    const pruned = this.#prune(resource, sent, options, old.object)
     const composed = compose(resource, target.subresource, old.object, pruned.object as KubernetesObject)
     const prepared =
       target.subresource === ''

@@ -9,6 +9,12 @@ import type { Registry } from './registry.ts'
 
 const HEALTH_PATH = /^\/(?:healthz|livez|readyz)(?:\/|$)/
 
+/**
+ * How kubectl before 1.27 asks for the document it checks manifests with. The empty message is a valid document that knows no
+ * kind, so that nothing is checked at the client and everything here.
+ */
+const OPENAPI_PROTOBUF = 'com.github.proto-openapi.spec.v2'
+
 /** Health and version answer without authentication, as on the real server. */
 export function isPublicPath(path: string): boolean {
   return HEALTH_PATH.test(path) || path === '/version' || path === '/version/'
@@ -20,6 +26,9 @@ export function serverDocument(registry: Registry, request: WireRequest): WireRe
   const path = request.path.length > 1 ? request.path.replace(/\/$/, '') : request.path
   if (HEALTH_PATH.test(path))
     return { status: 200, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: 'ok' }
+  if (path === '/openapi/v2' && (request.headers['accept'] ?? '').includes(OPENAPI_PROTOBUF)) {
+    return { status: 200, headers: { 'content-type': `application/${OPENAPI_PROTOBUF}.v1.0+protobuf` }, body: '' }
+  }
   if (path === '/api' || path === '/apis') return rootDiscovery(registry, request, path === '/api')
   const document = documentAt(registry, path)
   return document === undefined ? undefined : jsonDocument(document)

@@ -43,6 +43,9 @@ const IMMUTABLE_RULE = /^\s*(?:self\s*==\s*oldSelf|oldSelf\s*==\s*self)\s*$/
 export class ObjectSchema {
   readonly #schema: JSONObject
   readonly #validate: ValidateFunction
+  /** Whether any part has a rule that ajv does not know: most schemas have none, and their objects need no further walk. */
+  readonly #hasListTypes: boolean
+  readonly #hasTransitionRules: boolean
 
   /**
    * @param schema `openAPIV3Schema` of a version
@@ -52,21 +55,27 @@ export class ObjectSchema {
     this.#schema = schema
     const ajv = new Ajv({ strict: false, allErrors: true, verbose: true, logger: false, formats: FORMATS })
     this.#validate = ajv.compile(toJSONSchema(schema))
+    const text = JSON.stringify(schema)
+    this.#hasListTypes = text.includes('"x-kubernetes-list-type":')
+    this.#hasTransitionRules = text.includes('"x-kubernetes-validations":')
   }
 
-  /** Drops unknown fields, and nulls where the schema does not allow them; then fills defaults in. */
-  prune(object: JSONObject): Pruned {
+  /**
+   * Drops unknown fields, and nulls where the schema does not allow them; then fills defaults in.
+   *
+   * @param old the stored state, already pruned: parts that the object shares with it are not walked again
+   */
+  prune(object: JSONObject, old?: JSONObject): Pruned {
     const unknownFields: string[] = []
-    const kept = pruneObject(object, this.#schema, { path: '', isRoot: true, unknownFields })
-    return { object: kept, unknownFields }
+    return { object: pruneObject(object, this.#schema, { path: '', isRoot: true, unknownFields, old }), unknownFields }
   }
 
   /** Faults of the whole object; `old` is the stored state, for fields that must not change. */
   validate(object: JSONObject, old: JSONObject | undefined): readonly StatusCause[] {
     const causes = this.#validate(object) ? [] : causesOf(this.#validate.errors ?? [], object)
     const rules: StatusCause[] = []
-    if (old !== undefined) checkTransitions(this.#schema, object, old, '', rules)
-    checkLists(this.#schema, object, '', rules)
+    if (old !== undefined && this.#hasTransitionRules) checkTransitions(this.#schema, object, old, '', rules)
+    if (this.#hasListTypes) checkLists(this.#schema, object, '', rules)
     return [...causes, ...rules]
   }
 }
@@ -76,49 +85,71 @@ interface PruneContext {
   /** An object with apiVersion, kind and metadata of its own: they stay whatever the schema says. */
   readonly isRoot: boolean
   readonly unknownFields: string[]
+  /** The same place in the stored state. */
+  readonly old: JSONValue | undefined
 }
 
-function prune(value: JSONValue, schema: JSONObject, path: string, unknownFields: string[]): JSONValue {
+function prune(value: JSONValue, schema: JSONObject, context: PruneContext): JSONValue {
+  if (value === context.old) return value
   if (isList(value)) {
     const items = schema['items']
     if (!isObject(items)) return value
-    const kept = value.map((item, index) => prune(item, items, `${path}[${index}]`, unknownFields))
+    const { path, unknownFields, old } = context
+    const kept = value.map((item, index) =>
+      prune(item, items, {
+        path: `${path}[${index}]`,
+        isRoot: false,
+        unknownFields,
+        old: isList(old) ? old[index] : old,
+      }),
+    )
     return kept.every((item, index) => item === value[index]) ? value : kept
   }
-  if (!isObject(value)) return value
-  return pruneObject(value, schema, {
-    path,
-    isRoot: schema['x-kubernetes-embedded-resource'] === true,
-    unknownFields,
-  })
+  return isObject(value) ? pruneObject(value, schema, context) : value
 }
 
+/** The same object when nothing of it has to go: copies are made only along the way to a change. */
 function pruneObject(value: JSONObject, schema: JSONObject, context: PruneContext): JSONObject {
-  const kept: Record<string, JSONValue> = {}
-  let isChanged = false
-  for (const [key, field] of Object.entries(value)) {
-    if (field === undefined) continue
-    if (context.isRoot && OBJECT_ROOT_FIELDS.includes(key)) {
-      kept[key] = field
-      continue
-    }
-    const path = context.path === '' ? key : `${context.path}.${key}`
+  const isRoot = context.isRoot || schema['x-kubernetes-embedded-resource'] === true
+  const old = isObject(context.old) ? context.old : undefined
+  let kept: Record<string, JSONValue | undefined> | undefined
+  for (const key in value) {
+    const field = value[key]
+    if (field === undefined || (isRoot && OBJECT_ROOT_FIELDS.includes(key)) || field === old?.[key]) continue
     const child = childSchema(schema, key)
+    let next: JSONValue | undefined
     if (child === undefined) {
-      if (schema['x-kubernetes-preserve-unknown-fields'] === true) kept[key] = field
-      else context.unknownFields.push(path)
+      if (schema['x-kubernetes-preserve-unknown-fields'] === true) continue
+      context.unknownFields.push(fieldName(context.path, key))
+    } else if (typeof field !== 'object') {
+      continue
     } else if (field !== null || child['nullable'] === true) {
-      kept[key] = prune(field, child, path, context.unknownFields)
+      const path = fieldName(context.path, key)
+      next = prune(field, child, { path, isRoot: false, unknownFields: context.unknownFields, old: old?.[key] })
     }
-    isChanged ||= kept[key] !== field
+    if (next === field) continue
+    kept ??= { ...value }
+    if (next === undefined) delete kept[key]
+    else kept[key] = next
   }
+  return withDefaults(kept ?? value, schema)
+}
+
+function withDefaults(value: JSONObject, schema: JSONObject): JSONObject {
   const properties = schema['properties']
-  for (const [key, child] of Object.entries(isObject(properties) ? properties : {})) {
-    if (key in kept || !isObject(child) || child['default'] === undefined) continue
-    kept[key] = prune(child['default'], child, key, [])
-    isChanged = true
+  if (!isObject(properties)) return value
+  let filled: Record<string, JSONValue | undefined> | undefined
+  for (const key in properties) {
+    const child = properties[key]
+    if (!isObject(child) || child['default'] === undefined || value[key] !== undefined) continue
+    filled ??= { ...value }
+    filled[key] = prune(child['default'], child, { path: key, isRoot: false, unknownFields: [], old: undefined })
   }
-  return isChanged ? kept : value
+  return filled ?? value
+}
+
+function fieldName(parent: string, key: string): string {
+  return parent === '' ? key : `${parent}.${key}`
 }
 
 /** The schema of a field; undefined when the parent does not know it. */
@@ -179,7 +210,7 @@ function checkTransitions(
   if (!isObject(value) || !isObject(old)) return
   for (const [key, child] of Object.entries(value)) {
     const next = childSchema(schema, key)
-    if (next !== undefined) checkTransitions(next, child, old[key], path === '' ? key : `${path}.${key}`, causes)
+    if (next !== undefined) checkTransitions(next, child, old[key], fieldName(path, key), causes)
   }
 }
 
@@ -188,7 +219,7 @@ function checkLists(schema: JSONObject, value: JSONValue | undefined, path: stri
   if (isObject(value)) {
     for (const [key, child] of Object.entries(value)) {
       const next = childSchema(schema, key)
-      if (next !== undefined) checkLists(next, child, path === '' ? key : `${path}.${key}`, causes)
+      if (next !== undefined) checkLists(next, child, fieldName(path, key), causes)
     }
     return
   }
