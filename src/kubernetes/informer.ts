@@ -308,7 +308,7 @@ class InformerLoop<T, D, M> {
     try {
       call()
     } catch (error) {
-      this.#options.log.error({ path: this.#options.path, handler, err: error }, 'A handler of the informer failed')
+      this.#options.log.error({ path: this.#options.path, reason: handler, error }, 'A handler of the informer failed')
     }
   }
 
@@ -323,7 +323,7 @@ class InformerLoop<T, D, M> {
     const last = this.#lastWarning
     if (last !== undefined && last.text === text && clock.now() - last.atMs < REPEAT_WARNING_MS) return
     this.#lastWarning = { text, atMs: clock.now() }
-    log.warn({ path, err: error }, message)
+    log.warn({ path, error }, message)
   }
 }
 

@@ -85,7 +85,7 @@ class Candidate {
           this.#observe(record)
           if (this.#isHeldByAnother(record)) {
             this.#say(
-              () => log.info({ holder: record.holderIdentity }, 'Standing by: another replica leads'),
+              () => log.info({ identity: record.holderIdentity }, 'Standing by: another replica leads'),
               'standby',
             )
             return undefined
@@ -100,7 +100,7 @@ class Candidate {
     } catch (error) {
       signal.throwIfAborted()
       if (isLostRace(error)) return undefined
-      this.#say(() => log.warn({ err: error }, 'Cannot acquire the lease'), messageOf(error))
+      this.#say(() => log.warn({ error }, 'Cannot acquire the lease'), messageOf(error))
       return undefined
     }
   }
@@ -133,7 +133,7 @@ class Candidate {
             `the lease could not be renewed for ${renewDeadlineMs / 1000} s: ${messageOf(lastError)}`,
             { cause: lastError },
           )
-          log.error({ err: reason }, 'Lost the lease')
+          log.error({ error: reason }, 'Lost the lease')
           lost.abort(reason)
           return
         }
@@ -144,12 +144,12 @@ class Candidate {
       } catch (error) {
         if (stopped.aborted) return
         if (error instanceof LeaseTakenError) {
-          log.error({ err: error }, 'Lost the lease')
+          log.error({ error }, 'Lost the lease')
           lost.abort(error)
           return
         }
         lastError = error
-        this.#say(() => log.warn({ err: error }, 'Cannot renew the lease'), messageOf(error))
+        this.#say(() => log.warn({ error }, 'Cannot renew the lease'), messageOf(error))
       }
     }
   }
@@ -190,7 +190,7 @@ class Candidate {
         log.info({ identity }, 'Released the lease')
       })
     } catch (error) {
-      log.warn({ err: error }, 'Cannot release the lease: a standby takes over when it has run out')
+      log.warn({ error }, 'Cannot release the lease: a standby takes over when it has run out')
     }
   }
 

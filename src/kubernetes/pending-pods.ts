@@ -21,13 +21,7 @@ interface PendingPod {
 export class PendingPods {
   readonly #nodeByPod = new Map<string, string>()
   readonly #countByNode = new Map<string, number>()
-  readonly #onChange: ((nodeName: string) => void) | undefined
   #informer: Informer | undefined
-
-  /** @param onChange told which node's count rose */
-  constructor(onChange?: (nodeName: string) => void) {
-    this.#onChange = onChange
-  }
 
   start(
     options: Pick<InformerOptions<PendingPod, PendingPod, never>, 'client' | 'clock' | 'random' | 'log' | 'signal'>,
@@ -62,7 +56,6 @@ export class PendingPods {
     }
     this.#nodeByPod.set(pod, nodeName)
     this.#add(nodeName, 1)
-    this.#onChange?.(nodeName)
   }
 
   #add(nodeName: string, change: 1 | -1): void {

@@ -107,3 +107,15 @@ function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
     work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
   })
 }
+
+/** A transport that sends nothing any more once the signal is aborted: who has lost the lease may not write. */
+export function transportUntil(transport: KubernetesTransport, end: AbortSignal): KubernetesTransport {
+  return {
+    server: transport.server,
+    async request(request) {
+      end.throwIfAborted()
+      return transport.request(request)
+    },
+    close: () => transport.close(),
+  }
+}
