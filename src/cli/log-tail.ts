@@ -1,27 +1,18 @@
-import { Writable } from 'node:stream'
-
-/** A line of a log in the form of pino: numeric levels, `msg`, and whatever fields there are. */
+/** A line of `src/telemetry/logger.ts`: level as a word, `msg`, and whatever fields there are. */
 interface LogRecord {
-  readonly level: string | number
+  readonly level: string
   readonly msg: string
   readonly fields: readonly (readonly [string, unknown])[]
 }
 
-/** @source pino, `pino.levels` */
-const LEVEL_NAMES: readonly (readonly [atLeast: number, name: string])[] = [
-  [50, 'error'],
-  [40, 'warn'],
-  [30, 'info'],
-  [0, 'debug'],
-]
 /** Said by the surroundings already, or not for people. */
 const HIDDEN_FIELDS: ReadonlySet<string> = new Set(['level', 'time', 'msg', 'pid', 'hostname', 'stack'])
 /** A field's value is cut to this many characters. */
 const MAX_VALUE_LENGTH = 80
 
 export interface LogTail {
-  /** Where the logger writes its JSON lines. */
-  readonly destination: Writable
+  /** Where the logger writes its JSON lines, whole or in pieces. */
+  readonly destination: { write(text: string): void }
   /** The latest lines for people, oldest first. */
   readonly lines: readonly string[]
 }
@@ -35,11 +26,9 @@ export interface LogTail {
 export function logTail(kept: number, onProblem: (line: string) => void): LogTail {
   const lines: string[] = []
   let rest = ''
-  const destination = new Writable({
-    decodeStrings: false,
-    write(chunk: string | Uint8Array, _encoding, done) {
-      const text = rest + (typeof chunk === 'string' ? chunk : new TextDecoder().decode(chunk))
-      const pieces = text.split('\n')
+  const destination = {
+    write(text: string): void {
+      const pieces = (rest + text).split('\n')
       rest = pieces.pop() ?? ''
       for (const piece of pieces.filter((one) => one !== '')) {
         const record = parseRecord(piece)
@@ -48,9 +37,8 @@ export function logTail(kept: number, onProblem: (line: string) => void): LogTai
         if (lines.length > kept) lines.shift()
         if (record === undefined || isProblem(record)) onProblem(line)
       }
-      done()
     },
-  })
+  }
   return { destination, lines }
 }
 
@@ -58,24 +46,20 @@ function parseRecord(text: string): LogRecord | undefined {
   try {
     const value = JSON.parse(text) as Readonly<Record<string, unknown>>
     const { level, msg } = value
-    if (typeof msg !== 'string' || (typeof level !== 'string' && typeof level !== 'number')) return undefined
+    if (typeof msg !== 'string' || typeof level !== 'string') return undefined
     return { level, msg, fields: Object.entries(value).filter(([name]) => !HIDDEN_FIELDS.has(name)) }
   } catch {
     return undefined // not a record: shown as it is
   }
 }
 
-function levelName({ level }: LogRecord): string {
-  return typeof level === 'string' ? level : (LEVEL_NAMES.find(([atLeast]) => level >= atLeast)?.[1] ?? 'debug')
-}
-
-function isProblem(record: LogRecord): boolean {
-  return ['warn', 'error', 'fatal'].includes(levelName(record))
+function isProblem({ level }: LogRecord): boolean {
+  return level === 'warn' || level === 'error'
 }
 
 function describe(record: LogRecord): string {
   const fields = record.fields.map(([name, value]) => ` ${name}=${valueText(value)}`).join('')
-  return `${levelName(record).padEnd(5)} ${record.msg}${fields}`
+  return `${record.level.padEnd(5)} ${record.msg}${fields}`
 }
 
 function valueText(value: unknown): string {

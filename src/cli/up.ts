@@ -1,0 +1,182 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { WorldReport } from '../fleet/report.ts'
+import { nextStep } from '../fleet/run-goal.ts'
+import { describeSummary, formatSummary, summaryOf } from '../fleet/summary.ts'
+import { WorldHandle } from '../fleet/world-handle.ts'
+import { PlanError } from '../fleet/world-plan.ts'
+import type { WorldEndpoints } from '../fleet/world-plan.ts'
+import { systemClock } from '../runtime/clock.ts'
+import { UsageError } from './command-options.ts'
+import type { ControllerHandle } from './controller.ts'
+import { interruption } from './interruption.ts'
+import { logTail } from './log-tail.ts'
+import { ProcessVitals } from './process-vitals.ts'
+import { UP_HELP, parseUpOptions } from './up-options.ts'
+import type { UpOptions } from './up-options.ts'
+import { UpDisplay } from './up-display.ts'
+import { startUpController } from './up-controller.ts'
+
+/** Exit codes of the command. */
+const OK = 0
+const FAILED = 1
+const USAGE = 2
+
+/** How long the world's process may take to end by itself (ms). */
+const WORLD_GRACE_MS = 5000
+const KEPT_LOG_LINES = 50
+
+const clock = systemClock()
+
+/** Why a run came to its end. */
+type Ending =
+  | { readonly kind: 'converged'; readonly report: WorldReport }
+  | { readonly kind: 'timeout' }
+  | { readonly kind: 'interrupted' }
+  | { readonly kind: 'failed'; readonly error: unknown }
+
+/**
+ * `berth up`: the controller in this process, everything it talks to in a child, real HTTP between the two.
+ *
+ * @param args what follows `up` on the command line
+ * @returns the exit code: 0 converged or ended by Ctrl-C, 1 failed, not converged in time or an invariant broken, 2 wrong usage
+ */
+export async function runUp(args: readonly string[]): Promise<number> {
+  let options: UpOptions | 'help'
+  try {
+    options = parseUpOptions(args)
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error
+    process.stderr.write(`berth up: ${error.message}\n`)
+    return USAGE
+  }
+  if (options === 'help') {
+    process.stdout.write(UP_HELP)
+    return OK
+  }
+  const interrupted = interruption()
+  try {
+    return await run(options, interrupted.promise)
+  } finally {
+    interrupted.release()
+  }
+}
+
+async function run(options: UpOptions, interrupted: Promise<void>): Promise<number> {
+  const startMs = clock.now()
+  const over = new AbortController()
+  const display = new UpDisplay(options)
+  const goal = new Goal(options)
+  const world = new WorldHandle(options.plan, (report) => {
+    display.update(report)
+    goal.observe(report, world)
+  })
+  const folder = mkdtempSync(join(tmpdir(), 'berth-up-'))
+  const log = logTail(KEPT_LOG_LINES, (line) => display.problem(line))
+  display.showLog(log.lines)
+  let controller: ControllerHandle | undefined
+  let vitals: ProcessVitals | undefined
+  let ending: Ending
+  try {
+    const endpoints = await Promise.race([world.ready, interrupted])
+    if (endpoints !== undefined) {
+      const kubeconfigPath = join(folder, 'kubeconfig')
+      writeFileSync(kubeconfigPath, endpoints.kubeconfig, { mode: 0o600 })
+      display.announce(exportLines(endpoints, kubeconfigPath))
+      controller = await startUpController({
+        plan: options.plan,
+        endpoints,
+        kubeconfigPath,
+        destination: log.destination,
+      })
+      vitals = new ProcessVitals()
+      display.showVitals(vitals)
+    }
+    ending = await Promise.race([
+      interrupted.then((): Ending => ({ kind: 'interrupted' })),
+      world.ended.then((error): Ending => ({ kind: 'failed', error })),
+      goal.reached,
+      ...(controller === undefined ? [] : [controller.ended.then((error): Ending => ({ kind: 'failed', error }))]),
+      ...(options.isUntilConverged ? [timeout(options.timeoutMs - (clock.now() - startMs), over.signal)] : []),
+    ])
+  } catch (error) {
+    ending = { kind: 'failed', error }
+  }
+  return finish()
+
+  async function finish(): Promise<number> {
+    world.stopChurn()
+    const report = ending.kind === 'converged' ? ending.report : await world.verify().catch(() => undefined)
+    await controller?.stop()
+    await world.stop(clock.sleep(WORLD_GRACE_MS, over.signal))
+    over.abort(new Error('the run is over'))
+    vitals?.stop()
+    rmSync(folder, { recursive: true, force: true })
+    display.close()
+    if (ending.kind === 'failed') process.stderr.write(`berth up: ${describeError(ending.error)}\n`)
+    if (ending.kind === 'timeout') process.stderr.write(`berth up: not converged after ${options.timeoutMs / 1000} s\n`)
+    for (const violation of report?.violations ?? []) process.stderr.write(`berth up: broken invariant: ${violation}\n`)
+    if (report !== undefined) {
+      const summary = summaryOf(report, { ...options.plan, wallSeconds: (clock.now() - startMs) / 1000 })
+      process.stdout.write(`${options.isJSON ? formatSummary(summary) : describeSummary(summary)}\n`)
+    }
+    if (ending.kind === 'failed') return ending.error instanceof PlanError ? USAGE : FAILED
+    return ending.kind === 'timeout' || (report?.violations.length ?? 0) > 0 ? FAILED : OK
+  }
+}
+
+/** Watches the reports until the run has come to what `--until-converged` asks for; never, without it. */
+class Goal {
+  readonly #isWanted: boolean
+  readonly #reached = Promise.withResolvers<Ending>()
+  #isVerifying = false
+
+  constructor({ isUntilConverged }: UpOptions) {
+    this.#isWanted = isUntilConverged
+  }
+
+  get reached(): Promise<Ending> {
+    return this.#reached.promise
+  }
+
+  observe(report: WorldReport, world: WorldHandle): void {
+    if (!this.#isWanted || this.#isVerifying) return
+    const step = nextStep(report)
+    if (step === 'stop-churn') world.stopChurn()
+    if (step === 'done') {
+      this.#isVerifying = true
+      void this.#verify(world)
+    }
+  }
+
+  /** What the resources say is believed once the cloud says so too. */
+  async #verify(world: WorldHandle): Promise<void> {
+    try {
+      const report = await world.verify()
+      if (nextStep(report) === 'done') this.#reached.resolve({ kind: 'converged', report })
+    } catch {
+      // The world has ended, which `ended` tells.
+    } finally {
+      this.#isVerifying = false
+    }
+  }
+}
+
+function exportLines({ ec2URL, region }: WorldEndpoints, kubeconfigPath: string): readonly string[] {
+  return [
+    `export AWS_ENDPOINT_URL_EC2=${ec2URL}`,
+    `export AWS_REGION=${region} AWS_ACCESS_KEY_ID=berth AWS_SECRET_ACCESS_KEY=simulator`,
+    `export KUBECONFIG=${kubeconfigPath}`,
+  ]
+}
+
+/** Rejects when the run is over first. */
+async function timeout(ms: number, signal: AbortSignal): Promise<Ending> {
+  await clock.sleep(ms, signal)
+  return { kind: 'timeout' }
+}
+
+function describeError(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
