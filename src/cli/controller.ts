@@ -82,6 +82,19 @@ export async function startController(options: ControllerOptions): Promise<Contr
   return controller
 }
 
+/** Options that are known and whose work this build cannot do: to go on without it would be a silent lie. */
+function unservedOptions({ ipam, budgetRedisURL, aws }: Config): readonly string[] {
+  return [
+    ...(ipam === 'eni' ? [] : [`--ipam ${ipam} is not served by this build; it serves: eni`]),
+    ...(budgetRedisURL === ''
+      ? []
+      : ['--budget-redis is not served by this build: the API budget is of this process alone']),
+    ...(aws.instanceLimitMapping.size === 0
+      ? []
+      : ['--aws-instance-limit-mapping is not served by this build: limits are read from EC2']),
+  ]
+}
+
 class Controller implements ControllerHandle {
   readonly #options: ControllerOptions
   readonly #metrics: Metrics

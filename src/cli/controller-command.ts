@@ -1,0 +1,111 @@
+import { hostname } from 'node:os'
+import process from 'node:process'
+import type { Config } from '../config/config.ts'
+import { loadConfig } from '../config/load.ts'
+import { ConfigError } from '../ipam/errors.ts'
+import type { ClusterAccess } from '../kubernetes/cluster-access.ts'
+import { ClusterAccessError, findClusterAccess } from '../kubernetes/cluster-access.ts'
+import { httpsTransport } from '../kubernetes/https-transport.ts'
+import { systemClock } from '../runtime/clock.ts'
+import { systemRandom } from '../runtime/random.ts'
+import { createLogger } from '../telemetry/logger.ts'
+import { ListenError } from '../telemetry/server.ts'
+import type { ControllerHandle } from './controller.ts'
+import { startController } from './controller.ts'
+import { controllerHelp } from './controller-help.ts'
+import { instanceMetadata } from './controller-metadata.ts'
+import { StartError } from './controller-start-error.ts'
+import { interruption } from './interruption.ts'
+import { programVersion } from './version.ts'
+
+const OK = 0
+const FAILED = 1
+const USAGE = 2
+
+/** Where the Lease lives when neither a flag nor the kubeconfig says. @source Cilium's own default namespace */
+const DEFAULT_NAMESPACE = 'kube-system'
+
+/**
+ * `berth controller`: the controller of this process. Signals, the environment and the exit code are handled here and nowhere else.
+ *
+ * @param args what follows `controller` on the command line
+ * @returns the exit code: 0 stopped by a signal, 1 failed or lost the lease, 2 wrong configuration
+ */
+export async function runController(args: readonly string[]): Promise<number> {
+  if (args.includes('--help') || args.includes('-h')) {
+    process.stdout.write(controllerHelp())
+    return OK
+  }
+  const interrupted = interruption()
+  try {
+    const controller = await start(args)
+    const end = await Promise.race([interrupted.promise, controller.ended])
+    if (end instanceof Error) {
+      complain(`the controller has ended: ${end.message}`)
+      return FAILED
+    }
+    await controller.stop()
+    return OK
+  } catch (error) {
+    return explain(error)
+  } finally {
+    interrupted.release()
+  }
+}
+
+async function start(args: readonly string[]): Promise<ControllerHandle> {
+  const { config, warnings } = loadConfig(args, process.env)
+  const clock = systemClock()
+  const random = systemRandom
+  const log = createLogger({ level: config.telemetry.logLevel, pretty: process.stderr.isTTY, clock })
+  log.info({ version: programVersion() }, 'Starting')
+  for (const warning of warnings) log.warn({ reason: warning }, 'An option has no effect')
+  const access = await findClusterAccess({
+    kubeconfigPath: config.kubernetes.kubeconfigPath,
+    apiServer: config.kubernetes.apiServer,
+    environment: process.env,
+  })
+  return startController({
+    config,
+    transport: httpsTransport(access, clock),
+    leaseTransport: httpsTransport(access, clock),
+    source: access.source,
+    namespace: namespaceOf(config, access),
+    identity: `${hostname()}_${Math.floor(random.next() * 2 ** 32).toString(36)}`,
+    metadata: instanceMetadata({
+      clock,
+      endpoint: process.env['AWS_EC2_METADATA_SERVICE_ENDPOINT'] ?? '',
+      fetch,
+    }),
+    log,
+    clock,
+    random,
+  })
+}
+
+function namespaceOf(config: Config, access: ClusterAccess): string {
+  if (config.kubernetes.namespace !== '') return config.kubernetes.namespace
+  return access.namespace === '' ? DEFAULT_NAMESPACE : access.namespace
+}
+
+/** What the operator can mend is said in one line each; anything else keeps its stack. */
+function explain(error: unknown): number {
+  if (error instanceof ConfigError) {
+    for (const fault of error.faults) complain(fault)
+    return USAGE
+  }
+  if (error instanceof ClusterAccessError) {
+    complain(error.message)
+    return USAGE
+  }
+  if (error instanceof StartError || error instanceof ListenError) {
+    complain(error.message)
+    return FAILED
+  }
+  complain(error instanceof Error ? (error.stack ?? error.message) : String(error))
+  return FAILED
+}
+
+function complain(message: string): void {
+  process.stderr.write(`berth controller: ${message}\n`)
+}
