@@ -83,6 +83,13 @@ function elementStep(mergeKey: string, item: JSONObject): string {
   return `k:${JSON.stringify({ [mergeKey]: item[mergeKey] ?? null })}`
 }
 
+/** Whether the field is the one that identifies its list element: `k:{"name":"a"}`, `f:name`. */
+export function isElementKey(steps: FieldPath): boolean {
+  const element = steps.at(-2) ?? ''
+  const field = (steps.at(-1) ?? '').slice(2)
+  return element.startsWith('k:') && Object.hasOwn(JSON.parse(element.slice(2)) as JSONObject, field)
+}
+
 /** The value of a field; undefined when the object does not have it. */
 export function fieldValue(object: JSONObject, steps: FieldPath): JSONValue | undefined {
   let value: JSONValue | undefined = object

@@ -71,6 +71,7 @@ function unparsable(selector: string, why: string): Error {
 
 /** Commas inside `in (a,b)` do not separate requirements. */
 function splitOutsideParentheses(text: string): string[] {
+  if (text.trim() === '') return []
   const parts: string[] = []
   let depth = 0
   let start = 0
@@ -83,7 +84,7 @@ function splitOutsideParentheses(text: string): string[] {
       start = index + 1
     }
   }
-  return parts.filter((part, index) => part !== '' || (index === 0 && parts.length > 1))
+  return parts
 }
 
 /**

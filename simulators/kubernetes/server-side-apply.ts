@@ -1,6 +1,14 @@
 import { deepEqual, isList, isObject } from './json.ts'
 import type { JSONObject, JSONValue, KubernetesObject } from './json.ts'
-import { fieldValue, fieldsOf, formatManagers, managersOf, showPath, withoutField } from './managed-fields.ts'
+import {
+  fieldValue,
+  fieldsOf,
+  formatManagers,
+  isElementKey,
+  managersOf,
+  showPath,
+  withoutField,
+} from './managed-fields.ts'
 import type { FieldPath, FieldSet, Manager } from './managed-fields.ts'
 import { applyConflict } from './status-errors.ts'
 import type { StatusCause } from './status-errors.ts'
@@ -44,7 +52,7 @@ export function applyConfiguration(
   const disputed = new Map<string, FieldPath>()
   const conflicts: StatusCause[] = []
   for (const [identity, steps] of fields) {
-    if (live === undefined || deepEqual(fieldValue(live, steps), fieldValue(applied, steps))) continue
+    if (live === undefined || isSatisfied(fieldValue(live, steps), fieldValue(applied, steps))) continue
     for (const owner of others.filter((one) => one.fields.has(identity))) {
       disputed.set(identity, steps)
       conflicts.push({
@@ -56,11 +64,14 @@ export function applyConfiguration(
   }
   if (conflicts.length > 0 && !options.isForced) throw applyConflict(conflicts)
 
-  let merged: JSONObject = strategicMerge(live ?? {}, nullsAsValues(applied), options.mergeKeys)
+  let kept: JSONObject = live ?? {}
   const before = managers.find(isOwn)?.fields ?? new Map<string, FieldPath>()
-  for (const [identity, steps] of before) {
-    if (!fields.has(identity) && !others.some((one) => one.fields.has(identity))) merged = withoutField(merged, steps)
+  // The key of a list element goes last: without it the element's other fields could not be found.
+  const leaving = [...before].sort(([, left], [, right]) => Number(isElementKey(left)) - Number(isElementKey(right)))
+  for (const [identity, steps] of leaving) {
+    if (!fields.has(identity) && !others.some((one) => one.fields.has(identity))) kept = withoutField(kept, steps)
   }
+  const merged = strategicMerge(kept, nullsAsValues(applied), options.mergeKeys)
   const own: Manager = {
     name: writer.manager,
     operation: 'Apply',
@@ -104,6 +115,11 @@ export function trackUpdate(
   }
   const others = managers.filter((one) => !isOwn(one))
   return withManagers(after, [...others, entry]) as KubernetesObject
+}
+
+/** Whether the live value already is what was applied; an empty map asks only that there is a map. */
+function isSatisfied(live: JSONValue | undefined, applied: JSONValue | undefined): boolean {
+  return deepEqual(live, applied) || (isObject(live) && isObject(applied) && Object.keys(applied).length === 0)
 }
 
 /** Fields of an object that was never applied belong to whoever wrote them before, as the real server has it. */

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { Collection, keyOf } from '../../../../simulators/kubernetes/collection.ts'
 import type { ObjectVersion } from '../../../../simulators/kubernetes/event-log.ts'
@@ -10,7 +10,7 @@ import { SortedKeys } from '../../../../simulators/kubernetes/sorted-keys.ts'
 const HISTORY_SIZE = 8
 const readers = {
   'metadata.name': (object: KubernetesObject) => object.metadata.name,
-  'spec.nodeName': (object: KubernetesObject) => String((object['spec'] as { nodeName: string }).nodeName),
+  'spec.nodeName': (object: KubernetesObject) => (object['spec'] as { nodeName: string }).nodeName,
 }
 
 interface Step {
@@ -108,8 +108,10 @@ test('replaying the events after a moment leads from its state to the present', 
         if (event.type === 'DELETED') replayed.delete(event.key)
         else replayed.set(event.key, event.version.json)
       }
-      const present = [...collection.at(resourceVersion, '', '')].map(([name, version]) => [name, version.json])
-      expect([...replayed].sort()).toEqual(present.sort())
+      const present = [...collection.at(resourceVersion, '', '')].map(
+        ([name, version]) => [name, version.json] as const,
+      )
+      expect(new Map(present)).toEqual(replayed)
     }),
   )
 })

@@ -67,7 +67,7 @@ describe('EventLog', () => {
     const log = new EventLog({
       capacity: 5,
       pinFields: ['spec.nodeName'],
-      readers: { 'spec.nodeName': (object) => String((object['spec'] as { nodeName: string }).nodeName) },
+      readers: { 'spec.nodeName': (object) => (object['spec'] as { nodeName: string }).nodeName },
       resourceVersion: 1,
       onDrop: () => undefined,
     })

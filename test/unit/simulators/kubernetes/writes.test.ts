@@ -151,7 +151,7 @@ describe('optimistic concurrency', () => {
     const replies = await Promise.all(
       ['b', 'c'].map((holderIdentity) => harness.put(`${LEASES}/l`, { ...lease, spec: { holderIdentity } })),
     )
-    expect(replies.map((reply) => reply.status).sort()).toEqual([200, 409])
+    expect(replies.map((reply) => reply.status)).toEqual([200, 409])
   })
 })
 
