@@ -11,7 +11,7 @@ import { systemRandom } from '../runtime/random.ts'
 import { createLogger } from '../telemetry/logger.ts'
 import { ListenError } from '../telemetry/server.ts'
 import type { ControllerHandle } from './controller.ts'
-import { startController } from './controller.ts'
+import { refuseUnserved, startController } from './controller.ts'
 import { controllerHelp } from './controller-help.ts'
 import { instanceMetadata } from './controller-metadata.ts'
 import { StartError } from './controller-start-error.ts'
@@ -55,6 +55,7 @@ export async function runController(args: readonly string[]): Promise<number> {
 
 async function start(args: readonly string[]): Promise<ControllerHandle> {
   const { config, warnings } = loadConfig(args, process.env)
+  refuseUnserved(config)
   const clock = systemClock()
   const random = systemRandom
   const log = createLogger({ level: config.telemetry.logLevel, pretty: process.stderr.isTTY, clock })

@@ -69,9 +69,7 @@ const OLD_NEED_MS = 300_000
  * @throws ConfigError, StartError, ListenError: nothing is left running then
  */
 export async function startController(options: ControllerOptions): Promise<ControllerHandle> {
-  const { config } = options
-  if (config.ipam !== 'eni')
-    throw new ConfigError([`--ipam ${config.ipam} is not served by this build; it serves: eni`])
+  refuseUnserved(options.config)
   const controller = new Controller(options)
   try {
     await controller.start()
@@ -82,17 +80,19 @@ export async function startController(options: ControllerOptions): Promise<Contr
   return controller
 }
 
-/** Options that are known and whose work this build cannot do: to go on without it would be a silent lie. */
-function unservedOptions({ ipam, budgetRedisURL, aws }: Config): readonly string[] {
-  return [
-    ...(ipam === 'eni' ? [] : [`--ipam ${ipam} is not served by this build; it serves: eni`]),
-    ...(budgetRedisURL === ''
-      ? []
-      : ['--budget-redis is not served by this build: the API budget is of this process alone']),
-    ...(aws.instanceLimitMapping.size === 0
-      ? []
-      : ['--aws-instance-limit-mapping is not served by this build: limits are read from EC2']),
-  ]
+/**
+ * Refuses options that are known and whose work this build cannot do: to go on without it would be a silent lie.
+ *
+ * @throws ConfigError
+ */
+export function refuseUnserved({ ipam, budgetRedisURL, aws }: Config): void {
+  const faults: string[] = []
+  if (ipam !== 'eni') faults.push(`--ipam ${ipam} is not served by this build; it serves: eni`)
+  if (budgetRedisURL !== '') faults.push('--budget-redis is not served by this build: the budget is of one process')
+  if (aws.instanceLimitMapping.size > 0) {
+    faults.push('--aws-instance-limit-mapping is not served by this build: limits are read from EC2')
+  }
+  if (faults.length > 0) throw new ConfigError(faults)
 }
 
 class Controller implements ControllerHandle {
