@@ -29,7 +29,7 @@ export async function createOnce(
   deps: SafeCreationDependencies,
   context: CallContext,
 ): Promise<CreatedInterface> {
-  const request = { ...parameters, clientToken: newClientToken(deps.random) }
+  const request = { ...parameters, clientToken: newClientToken(deps) }
   for (let send = 1; ; send++) {
     try {
       const created = await deps.api.createNetworkInterface(request, context)
@@ -62,13 +62,16 @@ function addressesTaken(
   return 1 + (request.prefixCount > 0 ? request.prefixCount * PREFIX_SIZE : request.addressCount)
 }
 
-/** 128 bits as 32 hexadecimal digits: EC2 takes up to 64 ASCII characters. */
-function newClientToken(random: Random): string {
+/**
+ * Up to 64 ASCII characters, as EC2 takes them: 96 bits of chance, and the time, so that a process that starts again with the
+ * same seed does not repeat itself.
+ */
+function newClientToken({ clock, random }: Pick<SafeCreationDependencies, 'clock' | 'random'>): string {
   const word = (): string =>
     Math.floor(random.next() * 2 ** 32)
       .toString(16)
       .padStart(8, '0')
-  return `${word()}${word()}${word()}${word()}`
+  return `${clock.wallTime().getTime().toString(16)}-${word()}${word()}${word()}`
 }
 
 /** Deletes an interface that hangs on nothing, in the background until it is gone. One that is in use after all is left alone. */
