@@ -19,6 +19,7 @@ import {
   maintenanceBackoff,
   maintenanceBackoffBounds,
 } from '../../../src/runtime/backoff.ts'
+import { histogramBuckets } from '../../../src/telemetry/histogram-buckets.ts'
 import type { AdapterContext, AdapterFunction, AdapterRegistry } from '../adapter.ts'
 
 const MS_PER_SECOND = 1000
@@ -207,6 +208,10 @@ export const arithmeticAdapters: AdapterRegistry = {
       neededIPv6Prefixes: usage.neededIPv6Prefixes,
     }
   }),
+
+  histogram_buckets: adapt<{ readonly metric: string }>(({ metric }, { profile }) => ({
+    buckets: histogramBuckets(profile)[metric],
+  })),
 
   api_rate_limit: {
     run: adapt<{ readonly qps: number; readonly burst: number; readonly callsAt: readonly number[] }>(
