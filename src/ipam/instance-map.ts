@@ -64,8 +64,8 @@ export class InstanceMap<I> {
 
   /** Every interface of every instance, in the order of their IDs. Walks the whole inventory. */
   *allInterfaces(): Generator<{ readonly instanceID: string; readonly interfaceID: string; readonly iface: I }> {
-    for (const instanceID of this.instanceIDs()) {
-      for (const [interfaceID, iface] of this.#instances.get(instanceID) ?? []) yield { instanceID, interfaceID, iface }
+    for (const [instanceID, interfaces] of sortedByKey(this.#instances)) {
+      for (const [interfaceID, iface] of interfaces) yield { instanceID, interfaceID, iface }
     }
   }
 
