@@ -148,21 +148,22 @@ export interface PodPhase {
 }
 
 /**
- * Pods that wait for an address of one node.
+ * Whether a pod waits for an address of its node.
  *
  * Profile `latest` leaves out pods of the host's network, as the newest operators do, and pods that hold an address already;
  * older ones count every pending pod.
  *
- * @returns a count
  * @source cilium pkg/ipam/node.go, getPendingPodCount; cilium pull request 47552
  */
+export function needsAddress(pod: PodPhase, profile: IPAMProfile): boolean {
+  if (pod.nodeName === '' || pod.phase !== 'Pending') return false
+  return profile !== 'latest' || !(pod.hostNetwork || pod.hasAddress === true)
+}
+
+/** Pods that wait for an address of one node (count). */
 export function countPendingPods(nodeName: string, pods: Iterable<PodPhase>, profile: IPAMProfile): number {
   let count = 0
-  for (const pod of pods) {
-    if (pod.nodeName !== nodeName || pod.phase !== 'Pending') continue
-    if (profile === 'latest' && (pod.hostNetwork || pod.hasAddress === true)) continue
-    count += 1
-  }
+  for (const pod of pods) count += Number(pod.nodeName === nodeName && needsAddress(pod, profile))
   return count
 }
 
