@@ -41,7 +41,7 @@ export async function runController(args: readonly string[]): Promise<number> {
     const controller = await start(args)
     const end = await Promise.race([interrupted.promise, controller.ended])
     if (end instanceof Error) {
-      complain(`the controller has ended: ${end.message}`)
+      complain(end.message)
       return FAILED
     }
     await controller.stop()

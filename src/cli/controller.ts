@@ -1,7 +1,7 @@
 import type { Config } from '../config/config.ts'
 import type { NodeManager } from '../controller/node-manager.ts'
 import type { Logger } from '../ipam/contracts.ts'
-import { ConfigError } from '../ipam/errors.ts'
+import { CloudAPIError, ConfigError } from '../ipam/errors.ts'
 import { KubernetesClient } from '../kubernetes/client.ts'
 import { becomeLeader, LEASE_NAME } from '../kubernetes/leader-election.ts'
 import type { Leadership } from '../kubernetes/leader-election.ts'
@@ -21,6 +21,7 @@ import type { AWSAccess, Cloud } from './controller-aws.ts'
 import { Leader } from './controller-leader.ts'
 import type { InstanceMetadata } from './controller-metadata.ts'
 import { checkAPIServer } from './controller-preflight.ts'
+import { StartError } from './controller-start-error.ts'
 
 /** Everything that a controller needs of its surroundings; nothing global is read inside. */
 export interface ControllerOptions {
@@ -166,7 +167,7 @@ class Controller implements ControllerHandle {
       leadership.lost.addEventListener('abort', () => this.#end(leadership.lost.reason as Error), { once: true })
       await leader.start()
     } catch (error) {
-      if (!signal.aborted) this.#end(error instanceof Error ? error : new Error(String(error)))
+      if (!signal.aborted) this.#end(endOf(error))
     }
   }
 
@@ -247,4 +248,16 @@ class Controller implements ControllerHandle {
     const { qps, burst } = limit
     return new KubernetesClient({ transport, clock, random, limiter: new RateLimiter({ clock, qps, burst }) })
   }
+}
+
+/** What an operator can mend is said plainly; the rest stays as it was thrown. */
+function endOf(error: unknown): Error {
+  if (error instanceof CloudAPIError) {
+    const advice =
+      error.kind === 'denied'
+        ? 'Check the credentials (AWS_ACCESS_KEY_ID, or the role of the pod) and that they have the policy of deploy/aws'
+        : 'Check the region, the endpoint (--ec2-api-endpoint) and the network'
+    return new StartError(`The cloud API cannot be used: ${error.message}. ${advice}`, { cause: error })
+  }
+  return error instanceof Error ? error : new Error(String(error))
 }
