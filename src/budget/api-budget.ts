@@ -69,9 +69,20 @@ interface BudgetedCall {
   refusals: number
 }
 
+/** A call whose tokens are taken. */
+interface AdmittedCall {
+  readonly request: BudgetRequest
+  readonly takings: readonly Taking[]
+  readonly admittedAtMs: number
+  /** Whether it had to wait for its tokens. */
+  readonly isLimiting: boolean
+}
+
 type Attempt<T> =
   | { readonly kind: 'answered'; readonly value: T }
-  | { readonly kind: 'refused'; readonly error: unknown; readonly refusal: Refusal; readonly sentAtMs: number }
+  | { readonly kind: 'refused'; readonly error: unknown; readonly refusal: Refusal; readonly admittedAtMs: number }
+  /** Not sent: another call found a bucket empty in the meantime. */
+  | { readonly kind: 'withdrawn' }
 
 /**
  * The queue in front of a cloud API (docs/decisions/0005-api-budget.md): the most urgent call that has its tokens goes
@@ -116,9 +127,11 @@ class QueueingAPIBudget implements AdaptiveAPIBudget {
     for (;;) {
       const attempt = await this.#attempt(budgeted, call)
       if (attempt.kind === 'answered') return attempt.value
-      const ownPauseMs = this.#learn(budgeted, attempt.refusal, attempt.sentAtMs)
-      if (budgeted.refusals >= MAX_REFUSALS) throw attempt.error
-      if (ownPauseMs > 0) await this.#clock.sleep(ownPauseMs, request.signal)
+      if (attempt.kind === 'refused') {
+        const ownPauseMs = this.#learn(budgeted, attempt.refusal, attempt.admittedAtMs)
+        if (budgeted.refusals >= MAX_REFUSALS) throw attempt.error
+        if (ownPauseMs > 0) await this.#clock.sleep(ownPauseMs, request.signal)
+      }
       request.signal.throwIfAborted()
     }
   }
@@ -165,7 +178,7 @@ class QueueingAPIBudget implements AdaptiveAPIBudget {
         admit: (takings, nowMs) => {
           budgeted.priority = candidate.priority
           this.#noteWait(request, nowMs - queuedAtMs)
-          resolve(this.#send(request, takings, nowMs > queuedAtMs, call))
+          resolve(this.#send({ request, takings, admittedAtMs: nowMs, isLimiting: nowMs > queuedAtMs }, call))
         },
         abandon: (nowMs) => {
           this.#ledger.waited(request.action, request.reason, nowMs - queuedAtMs)
@@ -176,31 +189,34 @@ class QueueingAPIBudget implements AdaptiveAPIBudget {
     })
   }
 
-  /** The tokens are taken: hands the call to the holder. A call that is aborted on the last metres gives its tokens back. */
-  #send<T>(
-    request: BudgetRequest,
-    takings: readonly Taking[],
-    isLimiting: boolean,
-    call: () => Promise<T>,
-  ): Promise<Attempt<T>> {
+  /**
+   * The tokens are taken: hands the call to the holder. A call that is aborted on the last metres gives its tokens back; one
+   * whose bucket turned out to be empty queues again unsent, so that a burst into a drained account costs few refusals.
+   */
+  #send<T>(admitted: AdmittedCall, call: () => Promise<T>): Promise<Attempt<T>> {
+    const { request, takings, admittedAtMs, isLimiting } = admitted
     return this.#holder.run(takings, async (): Promise<Attempt<T>> => {
-      const sentAtMs = this.#clock.now()
-      if (request.signal.aborted) {
-        this.#giveBack(takings, sentAtMs)
-        throw request.signal.reason
+      const { signal, action, reason } = request
+      if (signal.aborted) {
+        this.#giveBack(admitted)
+        throw signal.reason
       }
-      this.#ledger.called(request.action, request.reason)
+      if (takings.some(({ bucket }) => this.#buckets.get(bucket, admittedAtMs).hasRefusedSince(admittedAtMs))) {
+        this.#giveBack(admitted)
+        return { kind: 'withdrawn' }
+      }
+      this.#ledger.called(action, reason)
       try {
         const value = await call()
         const nowMs = this.#clock.now()
-        this.#refusedAtMs.delete(request.signal)
-        for (const { bucket } of takings) this.#buckets.get(bucket, nowMs).accepted({ sentAtMs, nowMs, isLimiting })
+        this.#refusedAtMs.delete(signal)
+        for (const { bucket } of takings) this.#buckets.get(bucket, nowMs).accepted({ admittedAtMs, nowMs, isLimiting })
         return { kind: 'answered', value }
       } catch (error) {
         const refusal = this.#options.isThrottled(error)
         if (refusal === undefined) throw error
-        this.#ledger.refused(request.action, request.reason)
-        return { kind: 'refused', error, refusal, sentAtMs }
+        this.#ledger.refused(action, reason)
+        return { kind: 'refused', error, refusal, admittedAtMs }
       }
     })
   }
@@ -211,7 +227,7 @@ class QueueingAPIBudget implements AdaptiveAPIBudget {
    *
    * @returns how long this call alone has to pause before it queues again (ms)
    */
-  #learn(budgeted: BudgetedCall, refusal: Refusal, sentAtMs: number): number {
+  #learn(budgeted: BudgetedCall, refusal: Refusal, admittedAtMs: number): number {
     const { signal } = budgeted.request
     const nowMs = this.#clock.now()
     const retryAfterMs = refusal.retryAfterMs ?? 0
@@ -222,7 +238,7 @@ class QueueingAPIBudget implements AdaptiveAPIBudget {
     this.#refusedAtMs.set(signal, nowMs)
     budgeted.refusals += 1
     if (isOwnTrouble) return Math.max(retryAfterMs, pauseMs(budgeted.refusals, jitter))
-    for (const bucket of suspects) bucket.refused({ sentAtMs, nowMs, retryAfterMs, jitter })
+    for (const bucket of suspects) bucket.refused({ admittedAtMs, nowMs, retryAfterMs, jitter })
     // A first refusal is not the call's fault and costs it no place. After a second one somebody else, if there is anybody,
     // finds out whether tokens are back: that tells the bucket's trouble from the node's.
     if (budgeted.refusals === 1) return 0
@@ -238,8 +254,13 @@ class QueueingAPIBudget implements AdaptiveAPIBudget {
     return this.#options.globalLimit === undefined ? buckets : [...buckets, { bucket: GLOBAL_BUCKET, cost: 1 }]
   }
 
-  #giveBack(takings: readonly Taking[], nowMs: number): void {
-    for (const { bucket, cost } of takings) this.#buckets.get(bucket, nowMs).giveBack(cost, nowMs)
+  /** Tokens of a call that was not sent. A bucket that was found empty since had none to give back. */
+  #giveBack({ takings, admittedAtMs }: AdmittedCall): void {
+    const nowMs = this.#clock.now()
+    for (const { bucket: name, cost } of takings) {
+      const bucket = this.#buckets.get(name, nowMs)
+      if (!bucket.hasRefusedSince(admittedAtMs)) bucket.giveBack(cost, nowMs)
+    }
     this.#admission.dispatch(nowMs)
   }
 

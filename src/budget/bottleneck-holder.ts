@@ -11,7 +11,7 @@ interface Held {
  * Keeps each bucket in the reservoir of a Bottleneck limiter of this process.
  *
  * The reservoir follows the level it is told, because Bottleneck's own refills lose 5 to 10 % in real time. What is left of
- * Bottleneck's timers are delays of 0 ms, about 2.5 ms of serial time a call: it waits for no moment of its own, so the passed
+ * Bottleneck's timers are delays of 0 ms, 2.5 to 3.5 ms of serial time a call: it waits for no moment of its own, so the passed
  * clock alone decides when a call goes (docs/decisions/0005-api-budget.md).
  */
 export function bottleneckHolder(): TokenHolder {

@@ -9,7 +9,7 @@ export const GLOBAL_BUCKET = 'limit-ipam-api'
 /** The step of a bucket that is refilled once a second (ms). AWS documentation, Request throttling for the Amazon EC2 API. */
 const REFILL_STEP_MS = 1000
 /** By how much the ways of two calls to the cloud differ at most: network, and Bottleneck's serial time in a full burst (ms). */
-const DEFAULT_JITTER_MS = 250
+const DEFAULT_JITTER_MS = 500
 /** How far a guessed rate may be outgrown (factor): from 5 per second to the widest documented bucket. */
 const GUESS_GROWTH_FACTOR = 20
 
@@ -23,7 +23,7 @@ export interface BucketSetOptions {
   readonly reserveShare?: number
   /** How far above the table a documented bucket may grow while the cloud does not refuse (factor, at least 1). Default 1. */
   readonly raisedLimitFactor?: number
-  /** By how much the ways of two calls to the cloud differ at most (ms). Default 250. */
+  /** By how much the ways of two calls to the cloud differ at most (ms). Default 500. */
   readonly jitterMs?: number
 }
 

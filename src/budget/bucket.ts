@@ -59,8 +59,8 @@ export class Bucket {
   #recentCost = 0
   #pausedUntilMs = Number.NEGATIVE_INFINITY
   #refusedAtMs = Number.NEGATIVE_INFINITY
-  /** When the latest of the accepted calls was sent. */
-  #acceptedSentAtMs = Number.NEGATIVE_INFINITY
+  /** When the latest of the accepted calls was admitted. */
+  #acceptedAdmittedAtMs = Number.NEGATIVE_INFINITY
   #refusalsInARow = 0
 
   constructor(options: BucketOptions) {
@@ -121,29 +121,34 @@ export class Bucket {
   }
 
   /** The cloud served a call. @param isLimiting whether it had to wait for tokens */
-  accepted(call: { sentAtMs: number; nowMs: number; isLimiting: boolean }): void {
-    this.#acceptedSentAtMs = Math.max(this.#acceptedSentAtMs, call.sentAtMs)
+  accepted(call: { admittedAtMs: number; nowMs: number; isLimiting: boolean }): void {
+    this.#acceptedAdmittedAtMs = Math.max(this.#acceptedAdmittedAtMs, call.admittedAtMs)
     this.#refusalsInARow = 0
     this.#learned.accepted(call.isLimiting)
     this.#followRate(call.nowMs)
   }
 
-  /** Whether a call sent after `atMs` was accepted: then a bucket that was empty at `atMs` is not the reason for what follows. */
+  /** Whether a call admitted after `atMs` was accepted: then a bucket that was empty at `atMs` does not explain what follows. */
   hasAcceptedSince(atMs: number): boolean {
-    return this.#acceptedSentAtMs > atMs
+    return this.#acceptedAdmittedAtMs > atMs
+  }
+
+  /** Whether a refusal showed the bucket empty since `atMs`: then tokens taken at `atMs` were none. */
+  hasRefusedSince(atMs: number): boolean {
+    return this.#refusedAtMs >= atMs
   }
 
   /**
-   * The cloud refused a call for its rate: the bucket is empty, and slower than assumed. Calls that were already under way at
+   * The cloud refused a call for its rate: the bucket is empty, and slower than assumed. Calls that were already admitted at
    * the previous refusal teach nothing new.
    *
    * @param refusal `jitter` in [0, 1) spreads the pauses of several controllers
    */
-  refused(refusal: { sentAtMs: number; nowMs: number; retryAfterMs: number; jitter: number }): void {
-    const { sentAtMs, nowMs, retryAfterMs, jitter } = refusal
+  refused(refusal: { admittedAtMs: number; nowMs: number; retryAfterMs: number; jitter: number }): void {
+    const { admittedAtMs, nowMs, retryAfterMs, jitter } = refusal
     this.#settle(nowMs)
     this.#pauseUntil(nowMs + Math.min(retryAfterMs, LONGEST_RETRY_AFTER_MS))
-    if (sentAtMs <= this.#refusedAtMs) return
+    if (this.hasRefusedSince(admittedAtMs)) return
     this.#refusedAtMs = nowMs
     this.#refusalsInARow += 1
     if (this.#refusalsInARow > 1) this.#pauseUntil(nowMs + pauseMs(this.#refusalsInARow - 1, jitter))

@@ -101,6 +101,30 @@ describe('the budget on Bottleneck', () => {
     expect(budget.buckets()[0]?.refillPerSecond).toBeLessThan(5)
   })
 
+  test('a burst into a drained account costs few refusals and one slowdown', async () => {
+    const { budget } = harness({
+      clock: systemClock(() => Date.now()),
+      table: table({ Assign: { size: 100, refillPerSecond: 5 } }),
+      holder: bottleneckHolder(),
+    })
+    const startMs = Date.now()
+    const all = Promise.all(
+      Array.from({ length: 100 }, () =>
+        budget.run(requestOf(), async () => {
+          const isDrained = Date.now() - startMs < 100
+          await new Promise((resolve) => setTimeout(resolve, 20))
+          if (isDrained) throw new Throttled()
+        }),
+      ),
+    )
+    await vi.advanceTimersByTimeAsync(60_000)
+    await all
+    const [entry] = budget.ledger()
+    expect(entry?.refused).toBeGreaterThan(0)
+    expect(entry?.refused).toBeLessThan(40)
+    expect(budget.buckets()[0]?.refillPerSecond).toBeGreaterThanOrEqual(3.5)
+  })
+
   test('gives the token of a call that is aborted on its way to the next one', async () => {
     const { budget } = harness({
       clock: systemClock(() => Date.now()),

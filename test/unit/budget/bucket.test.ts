@@ -102,36 +102,36 @@ describe('Bucket', () => {
 
   test('a refusal empties it, and slows it down', () => {
     const one = bucket()
-    one.refused({ sentAtMs: 0, nowMs: 100, retryAfterMs: 0, jitter: 0 })
+    one.refused({ admittedAtMs: 0, nowMs: 100, retryAfterMs: 0, jitter: 0 })
     expect(one.available(1100)).toBe(0)
     expect(one.refillPerSecond).toBeCloseTo(3.5)
     expect(one.waitMs(1, 100)).toBeCloseTo(1000 + 1000 / 3.5)
     expect(one.available(2100)).toBeCloseTo(3.5)
   })
 
-  test('calls that were under way at the refusal teach nothing new', () => {
+  test('calls that were admitted before the refusal teach nothing new', () => {
     const one = bucket()
-    one.refused({ sentAtMs: 0, nowMs: 100, retryAfterMs: 0, jitter: 0 })
-    one.refused({ sentAtMs: 50, nowMs: 150, retryAfterMs: 0, jitter: 0 })
+    one.refused({ admittedAtMs: 0, nowMs: 100, retryAfterMs: 0, jitter: 0 })
+    one.refused({ admittedAtMs: 50, nowMs: 150, retryAfterMs: 0, jitter: 0 })
     expect(one.refillPerSecond).toBeCloseTo(3.5)
-    one.refused({ sentAtMs: 200, nowMs: 300, retryAfterMs: 0, jitter: 0 })
+    one.refused({ admittedAtMs: 200, nowMs: 300, retryAfterMs: 0, jitter: 0 })
     expect(one.refillPerSecond).toBeCloseTo(2.45)
   })
 
   test('honours a Retry-After, up to a quarter of an hour', () => {
     const one = bucket()
-    one.refused({ sentAtMs: 0, nowMs: 0, retryAfterMs: 30_000, jitter: 0 })
+    one.refused({ admittedAtMs: 0, nowMs: 0, retryAfterMs: 30_000, jitter: 0 })
     expect(one.available(29_999)).toBe(0)
     expect(one.waitMs(1, 0)).toBe(30_000)
     expect(one.available(30_000)).toBe(10)
-    one.refused({ sentAtMs: 30_000, nowMs: 30_001, retryAfterMs: 1e12, jitter: 0 })
+    one.refused({ admittedAtMs: 30_000, nowMs: 30_001, retryAfterMs: 1e12, jitter: 0 })
     expect(one.waitMs(1, 30_001)).toBe(15 * 60_000)
   })
 
   test('pauses longer with each refusal in a row, until a call is accepted', () => {
     const one = bucket({ lagMs: 0 })
     const refuse = (nowMs: number): number => {
-      one.refused({ sentAtMs: nowMs, nowMs: nowMs + 1, retryAfterMs: 0, jitter: 0.999_999 })
+      one.refused({ admittedAtMs: nowMs, nowMs: nowMs + 1, retryAfterMs: 0, jitter: 0.999_999 })
       one.observeRemaining(0, nowMs + 1)
       return nowMs
     }
@@ -141,7 +141,7 @@ describe('Bucket', () => {
     expect(one.available(10_502)).toBeGreaterThan(0)
     refuse(20_000)
     expect(one.available(20_990)).toBe(0)
-    one.accepted({ sentAtMs: 30_000, nowMs: 30_000, isLimiting: true })
+    one.accepted({ admittedAtMs: 30_000, nowMs: 30_000, isLimiting: true })
     refuse(40_000)
     expect(one.available(40_300)).toBeGreaterThan(0)
   })

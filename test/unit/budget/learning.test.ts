@@ -22,7 +22,7 @@ async function spend(
   cloud: ThrottleTable,
   options: Partial<APIBudgetOptions> = {},
 ): Promise<Outcome> {
-  const { budget, clock } = harness({ table, jitterMs: 250, ...options })
+  const { budget, clock } = harness({ table, jitterMs: 500, ...options })
   const throttle = new Throttle(cloud, -137)
   const signal = new AbortController().signal
   const attempts: { readonly atMs: number; readonly isRefused: boolean }[] = []
