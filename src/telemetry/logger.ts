@@ -33,7 +33,8 @@ export function createLogger(options: LoggerOptions): Logger {
       base: null,
       timestamp: () => `,"time":"${clock.wallTime().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
-      serializers: { error: errorFields },
+      // pino would show all of an `err`, and with it what an SDK hangs on its errors.
+      serializers: { error: errorFields, err: errorFields },
     },
     pretty ? prettyDestination(destination) : destination,
   )

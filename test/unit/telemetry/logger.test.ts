@@ -47,6 +47,14 @@ describe('createLogger', () => {
     })
   })
 
+  test.each(['error', 'err'])('shows of an error in `%s` no more than that', (field) => {
+    const { log, lines } = logger('info')
+    const error = Object.assign(new Error('refused'), { $request: { headers: { authorization: 'secret' } } })
+    log.error({ [field]: error }, 'Call failed')
+    expect(lines[0]).toContain('refused')
+    expect(lines[0]).not.toContain('secret')
+  })
+
   test('writes for people on a terminal: one line, no JSON', () => {
     const { log, lines } = logger('info', true)
     log.info({ node: 'node-1' }, 'Assigned addresses')
