@@ -4,22 +4,26 @@
  * can take more than pattern × text steps.
  */
 export function globMatcher(pattern: string): (text: string) => boolean {
-  const tokens = tokenize(pattern)
-  if (tokens.every((token) => typeof token === 'object')) {
-    const literal = tokens.map((token) => (typeof token === 'object' ? token.plain : '')).join('')
+  if (pattern === '*') return () => true
+  if (!hasWildcard(pattern)) {
+    const literal = unescapeGlob(pattern)
     return (text) => text === literal
   }
-  if (tokens.length === 1 && tokens[0] === '*') return () => true
+  const tokens = tokenize(pattern)
   return (text) => matches(tokens, text)
 }
 
+/** Anything that does not stand for itself. */
+const SPECIAL = /[*?\\]/
+
 /** Whether a pattern of `globMatcher` holds a wildcard, so that it can match more than one text. */
 export function hasWildcard(pattern: string): boolean {
-  return tokenize(pattern).some((token) => typeof token === 'string')
+  return SPECIAL.test(pattern) && tokenize(pattern).some((token) => typeof token === 'string')
 }
 
 /** The single text that a pattern without wildcards matches. */
 export function unescapeGlob(pattern: string): string {
+  if (!SPECIAL.test(pattern)) return pattern
   return tokenize(pattern)
     .map((token) => (typeof token === 'object' ? token.plain : token))
     .join('')

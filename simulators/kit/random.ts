@@ -26,15 +26,21 @@ export function randomInteger(random: Random, bound: number): number {
   return Math.floor(random.next() * bound)
 }
 
+/** Two digits of every byte: identifiers are drawn for every call. */
+const PAIRS = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+
+function pair(bits: number): string {
+  return PAIRS[bits & 255] ?? ''
+}
+
 /** Lower-case hexadecimal digits. @param length how many (count) */
 export function randomHex(random: Random, length: number): string {
   let digits = ''
   while (digits.length < length) {
-    digits += Math.floor(random.next() * 2 ** 32)
-      .toString(16)
-      .padStart(8, '0')
+    const bits = Math.floor(random.next() * 2 ** 32)
+    digits += pair(bits >>> 24) + pair(bits >>> 16) + pair(bits >>> 8) + pair(bits)
   }
-  return digits.slice(0, length)
+  return digits.length === length ? digits : digits.slice(0, length)
 }
 
 /** A version-4 UUID in form, drawn from the stream: request ids. */

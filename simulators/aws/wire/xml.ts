@@ -45,8 +45,10 @@ function isList(value: XMLObject | readonly XMLValue[]): value is readonly XMLVa
   return Array.isArray(value)
 }
 
-const MARKUP = /[<>&"'\r]/
 const MARKUP_GLOBAL = /[<>&"'\r]/g
+/** A quick look for anything that needs care: nearly no text does. */
+// oxlint-disable-next-line no-control-regex -- control characters are what is looked for
+const SPECIAL = /[<>&"'\u0000-\u0008\u000b-\u001f\ufffe\uffff]/
 // Characters that XML 1.0 cannot carry in any form; a parser would refuse the whole answer.
 // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
 const FORBIDDEN = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g
@@ -60,6 +62,6 @@ const ENTITIES: Readonly<Record<string, string>> = {
 }
 
 function escape(text: string): string {
-  const clean = text.replace(FORBIDDEN, '')
-  return MARKUP.test(clean) ? clean.replace(MARKUP_GLOBAL, (character) => ENTITIES[character] ?? character) : clean
+  if (!SPECIAL.test(text)) return text
+  return text.replace(FORBIDDEN, '').replace(MARKUP_GLOBAL, (character) => ENTITIES[character] ?? character)
 }
