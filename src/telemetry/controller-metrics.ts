@@ -32,9 +32,9 @@ export interface ControllerMetrics {
   setLeader(isLeader: boolean): void
   /** `berth_second_writer`: 1 while somebody else writes the same fields. */
   setSecondWriter(isPresent: boolean): void
-  /** Read at every scrape: `berth_budget_*` by bucket, `berth_cloud_calls_*` by action and reason. */
+  /** Read at every scrape: `berth_budget_*` by bucket, `berth_cloud_calls_*` by action and reason. Once in a process. */
   watchBudget(budget: BudgetReadings): void
-  /** Read at every scrape: `berth_event_loop_delay_seconds` by quantile, 1 being the longest. */
+  /** Read at every scrape: `berth_event_loop_delay_seconds` by quantile, 1 being the longest. Once in a process. */
   watchEventLoop(read: () => EventLoopDelay): void
 }
 
