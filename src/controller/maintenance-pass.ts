@@ -24,6 +24,7 @@ const CAPACITY_WARNING_INTERVAL_MS = 3_600_000
 /** What one pass remembers of itself. */
 interface Progress {
   readonly failures: FailedStep[]
+  reads: number
   proofReads: number
 }
 
@@ -75,7 +76,7 @@ export class MaintenancePass {
 
   async #loop(): Promise<void> {
     this.#node.apply({ kind: 'tick', nowMs: this.#services.clock.now() })
-    const progress: Progress = { failures: [], proofReads: 0 }
+    const progress: Progress = { failures: [], reads: 0, proofReads: 0 }
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const plan = this.#plan(progress)
       if (plan.kind === 'idle') return this.#end(plan.why, progress)
@@ -116,6 +117,7 @@ export class MaintenancePass {
         destroyPermit: (callCount) => this.#services.destroyPermit(nowMs, callCount),
         missingReadsFromMs: this.#services.missingReadsFromMs(),
         failures: progress.failures,
+        reads: progress.reads,
         proofReads: progress.proofReads,
       }),
     )
@@ -126,6 +128,7 @@ export class MaintenancePass {
     const { operations, state, name, signal } = this.#node
     if (operations === undefined || state.resource === undefined) throw new Error('a step was planned without a node')
     const isProof = step.kind === 'readInstance' && step.why === 'proof'
+    if (step.kind === 'readInstance') progress.reads += 1
     if (isProof) progress.proofReads += 1
     // The permit was checked in this very turn.
     if (step.kind === 'release' || step.kind === 'releaseCIDRs') {
@@ -148,6 +151,7 @@ export class MaintenancePass {
     this.#watchStep(step)
     const startMs = clock.now()
     if (step.kind === 'readInstance') this.#services.observers.instanceSync.queueEvent(context.reason)
+    await this.#untilAfter(step)
     const outcome = await executePlan(step, { operations, implementation, instanceID, metrics, clock }, context)
     this.#pendingTimer?.cancel()
     const durationMs = clock.now() - startMs
@@ -230,6 +234,17 @@ export class MaintenancePass {
     const isViewDoubtful = staleSinceMs !== undefined || view.kind !== 'known'
     const blocks = isViewDoubtful || isAllocation(why.step) ? 'all' : 'upkeep'
     return { count, retryAtMs: nowMs + waitMs, blocks, exhaustedPoolID }
+  }
+
+  /** A read in the very millisecond of what it should show could not be told from an earlier one. */
+  async #untilAfter(step: MaintenanceStep): Promise<void> {
+    const { clock } = this.#services
+    if (step.kind !== 'readInstance' || step.afterMs === undefined || clock.now() > step.afterMs) return
+    try {
+      await clock.sleep(1, this.#node.signal)
+    } catch {
+      // The node is gone: the read ends at once, and so does the pass.
+    }
   }
 
   #isInNeed(): boolean {

@@ -13,6 +13,8 @@ export interface NodeHost {
   readonly signal: AbortSignal
   /** Nothing may be done for the node now. */
   readonly isHeld: boolean
+  /** The newest version of the resource cannot be read: it is not written either. */
+  readonly isMalformed: boolean
   apply(event: NodeEvent): void
   /** Looks at the provider's cache. @returns the addresses open to pods, undefined while the inventory is not known */
   recalculate(): AllocationMap | undefined

@@ -146,6 +146,10 @@ export class Node implements NodeHost {
     return this.#abort.signal
   }
 
+  get isMalformed(): boolean {
+    return this.#isMalformed
+  }
+
   get isStopped(): boolean {
     return this.#abort.signal.aborted
   }
@@ -262,6 +266,9 @@ export class Node implements NodeHost {
     if (gates.allocationNeeded || gates.releaseNeeded || isDoubtful || hasHandshake || hadCause) {
       this.#maintainer.trigger(reason)
     }
+    // An event may bring a moment of its own, e.g. a CIDR that the agent gave up.
+    const dueMs = this.#nextDueMs()
+    if (dueMs !== undefined && dueMs < (this.#dueTimer?.dueMs ?? Infinity)) this.#wakeAt(dueMs)
     this.#publisher.request(reason)
     return gates.allocationNeeded
   }
@@ -305,18 +312,24 @@ export class Node implements NodeHost {
   /** The pass is over: sleeps until the next due moment, and publishes what changed. */
   passEnded(why: IdleReason): void {
     this.#why = why
+    const dueMs = this.#nextDueMs()
+    if (dueMs === undefined) this.#dueTimer?.cancel()
+    else this.#wakeAt(dueMs)
+    this.#publisher.request('pass')
+  }
+
+  #nextDueMs(): number | undefined {
     const { clock, config } = this.#services
-    const dueMs = nextDueMs(this.#state, why, {
+    return nextDueMs(this.#state, this.#why, {
       nowMs: clock.now(),
       releaseEnabled: config.releaseExcessIPs,
       releaseDelayMs: config.excessIPReleaseDelayMs,
     })
-    if (dueMs === undefined) this.#dueTimer?.cancel()
-    else {
-      this.#dueTimer ??= this.#services.timers.timer(() => this.#maintainer.trigger('due'))
-      this.#dueTimer.setAt(dueMs)
-    }
-    this.#publisher.request('pass')
+  }
+
+  #wakeAt(dueMs: number): void {
+    this.#dueTimer ??= this.#services.timers.timer(() => this.#maintainer.trigger('due'))
+    this.#dueTimer.setAt(dueMs)
   }
 
   /** Said when it changes, not at every evaluation. */

@@ -52,8 +52,7 @@ export class Publisher {
 
   /** Writes the resource if it does not say yet what it should. */
   request(reason: string): void {
-    if (this.#node.state.revision !== this.#publishedRevision && !this.#services.isSilent())
-      this.#trigger.trigger(reason)
+    if (this.#node.state.revision !== this.#publishedRevision && !this.#isSilent()) this.#trigger.trigger(reason)
   }
 
   /** Watches for another writer of our fields. While a write of ours is under way its answer is awaited first. */
@@ -74,6 +73,10 @@ export class Publisher {
     this.#services.writes.cancel(this)
   }
 
+  #isSilent(): boolean {
+    return this.#services.isSilent() || this.#node.isMalformed
+  }
+
   async #publish(): Promise<void> {
     this.#running = this.#write().finally(() => {
       this.#isWriting = false
@@ -84,7 +87,7 @@ export class Publisher {
 
   async #write(): Promise<void> {
     const { state, signal, name } = this.#node
-    if (state.resource === undefined || signal.aborted || this.#services.isSilent()) return
+    if (state.resource === undefined || signal.aborted || this.#isSilent()) return
     const revision = state.revision
     // The pool is taken before the status is written, so that it never names an address whose interface the status lacks.
     const pool = this.#node.recalculate()

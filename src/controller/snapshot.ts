@@ -119,6 +119,7 @@ export interface SnapshotInput {
   readonly destroyPermit: (callCount: number) => DestroyPermit
   readonly missingReadsFromMs: number
   readonly failures: readonly FailedStep[]
+  readonly reads: number
   readonly proofReads: number
 }
 
@@ -143,7 +144,7 @@ export function snapshotOf(state: NodeState, input: SnapshotInput): NodeSnapshot
         ? { nextReadMs: Math.max(state.view.nextReadMs, input.missingReadsFromMs) }
         : undefined,
     limitsUnknownOf: state.view.kind === 'limitsUnknown' ? state.view.instanceType : allocation.limitsUnknownOf,
-    isStale: state.staleSinceMs !== undefined,
+    staleSinceMs: state.staleSinceMs,
     neededIPs,
     neededIPv6Prefixes,
     allocation: allocation.action,
@@ -153,6 +154,7 @@ export function snapshotOf(state: NodeState, input: SnapshotInput): NodeSnapshot
       destruction === undefined ? { kind: 'allowed' } : input.destroyPermit(destructiveCallCount(destruction.action)),
     staticIPTags: wantedStaticIPTags(state, input),
     failures: input.failures,
+    reads: input.reads,
     proofReads: input.proofReads,
   }
 }

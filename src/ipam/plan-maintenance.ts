@@ -7,7 +7,8 @@ import type { AllocationAction, IPAMProfile, ReleaseAction, Tags } from './types
 /** What a node does next. A value: it can be printed, compared and tested without a cloud. */
 export type MaintenancePlan =
   | { readonly kind: 'idle'; readonly why: IdleReason }
-  | { readonly kind: 'readInstance'; readonly why: ReadReason }
+  /** Only a read that starts after `afterMs` answers the question; undefined: any does. */
+  | { readonly kind: 'readInstance'; readonly why: ReadReason; readonly afterMs: number | undefined }
   | { readonly kind: 'releaseCIDRs'; readonly action: ReleaseAction }
   | { readonly kind: 'assignStaticIP'; readonly tags: Tags }
   | { readonly kind: 'release'; readonly action: ReleaseAction }
@@ -68,7 +69,8 @@ export interface NodeSnapshot {
   /** The inventory does not show the instance: when to read it again. */
   readonly missing: { readonly nextReadMs: number } | undefined
   readonly limitsUnknownOf: string | undefined
-  readonly isStale: boolean
+  /** The view may be older than this moment; undefined: it is trusted. */
+  readonly staleSinceMs: number | undefined
   readonly neededIPs: number
   readonly neededIPv6Prefixes: number
   /** The provider's plan with the amounts filled in (`withAmounts`); undefined where nothing is needed. */
@@ -82,9 +84,13 @@ export interface NodeSnapshot {
   readonly staticIPTags: Tags | undefined
   /** What failed in this pass so far, oldest first. */
   readonly failures: readonly FailedStep[]
-  /** Reads made in this pass for a proof (count). */
+  /** Reads made in this pass (count), and those of them for a proof. */
+  readonly reads: number
   readonly proofReads: number
 }
+
+/** Reads of one pass that may fail to catch up with a stale view (count): each failed step costs one, and a second try is granted. */
+const MAX_READS = 3
 
 /** After these the instance is read again before the node plans again: our view was wrong, or the effect is not known. */
 const REREAD_KINDS: ReadonlySet<CloudErrorKind> = new Set(['limit', 'stale', 'unavailable', 'conflict', 'notFound'])
@@ -110,7 +116,7 @@ export function planMaintenance(node: NodeSnapshot): MaintenancePlan {
   const { nowMs } = node
   if (node.isHeld) return idle({ kind: 'held' })
   const failedRead = node.failures.find((failure) => failure.step === 'readInstance')
-  if (failedRead !== undefined && (node.isStale || node.missing !== undefined))
+  if (failedRead !== undefined && (node.staleSinceMs !== undefined || node.missing !== undefined))
     return idle({ kind: 'failed', step: failedRead })
   if (node.backoff?.blocks === 'all' && nowMs < node.backoff.untilMs)
     return idle({ kind: 'backoff', untilMs: node.backoff.untilMs })
@@ -119,9 +125,9 @@ export function planMaintenance(node: NodeSnapshot): MaintenancePlan {
   if (node.missing !== undefined) {
     const { nextReadMs } = node.missing
     if (nowMs < nextReadMs) return idle({ kind: 'instanceMissing', untilMs: nextReadMs })
-    return { kind: 'readInstance', why: 'missing' }
+    return { kind: 'readInstance', why: 'missing', afterMs: undefined }
   }
-  if (node.isStale) return planReread(node)
+  if (node.staleSinceMs !== undefined) return planReread(node, node.staleSinceMs)
   if (node.limitsUnknownOf !== undefined) return idle({ kind: 'limitsUnknown', instanceType: node.limitsUnknownOf })
   const deferred: IdleReason[] = []
   return (
@@ -133,13 +139,23 @@ export function planMaintenance(node: NodeSnapshot): MaintenancePlan {
   )
 }
 
+/** The reads of a pass all began before the moment that they should show. */
+const UNREADABLE: FailedStep = {
+  step: 'readInstance',
+  interfaceID: '',
+  poolID: '',
+  kind: 'stale',
+  message: 'the reads of the instance do not catch up',
+}
+
 /** A stale view is read once in a pass for each failed step; a step that fails again ends the pass. */
-function planReread(node: NodeSnapshot): MaintenancePlan {
+function planReread(node: NodeSnapshot, afterMs: number): MaintenancePlan {
   const last = node.failures.at(-1)
   const isRepeated = last !== undefined && node.failures.filter((failure) => failure.step === last.step).length > 1
   if (last !== undefined && (last.step === 'createInterface' || (isRepeated && last.kind !== 'limit')))
     return idle({ kind: 'failed', step: last })
-  return { kind: 'readInstance', why: 'stale' }
+  if (node.reads >= MAX_READS) return idle({ kind: 'failed', step: last ?? UNREADABLE })
+  return { kind: 'readInstance', why: 'stale', afterMs }
 }
 
 function planDestruction(
@@ -155,7 +171,7 @@ function planDestruction(
     return undefined
   }
   if (isProven(wanted.proof, node.nowMs)) return { kind: step, action: wanted.action }
-  if (node.proofReads === 0) return { kind: 'readInstance', why: 'proof' }
+  if (node.proofReads === 0) return { kind: 'readInstance', why: 'proof', afterMs: wanted.proof.wordAtMs }
   deferred.push({ kind: 'releaseDeferred', untilMs: undefined })
   return undefined
 }
@@ -187,7 +203,9 @@ export function planAllocation(node: AllocationSnapshot): MaintenancePlan | unde
   const last = failedCreate ?? failed.at(-1)
   if (last !== undefined && (last.step === 'createInterface' || NO_FALLBACK_KINDS.has(last.kind)))
     return idle({ kind: 'failed', step: last })
-  const hasRoom = action.ipv4.availableForAllocation > 0 || action.ipv6.maxPrefixesToAllocate > 0
+  // An IPv6 prefix needs an interface to go on; where the provider named none, a new one brings it.
+  const hasRoom =
+    action.ipv4.availableForAllocation > 0 || (action.ipv6.maxPrefixesToAllocate > 0 && action.interfaceID !== '')
   if (hasRoom) {
     const here = failed.filter((failure) => failure.interfaceID === action.interfaceID)
     const before = here.at(-1)
