@@ -35,6 +35,8 @@ export type Condition =
   | { readonly profile: readonly IPAMProfile[] }
   /** At least one name is selected. */
   | { readonly some: Selection }
+  /** At least one item of the list, itself an object, meets the condition. */
+  | { readonly someItemOf: string; readonly meets: Condition }
 
 const conditionSchema: z.ZodType<Condition> = z.lazy(() =>
   z.union([
@@ -46,6 +48,7 @@ const conditionSchema: z.ZodType<Condition> = z.lazy(() =>
     z.strictObject({ path: z.string(), atLeast: z.number() }),
     z.strictObject({ profile: z.array(z.enum(IPAM_PROFILES)) }),
     z.strictObject({ some: selectionSchema }),
+    z.strictObject({ someItemOf: z.string(), meets: conditionSchema }),
   ]),
 )
 
@@ -112,6 +115,10 @@ function holds(condition: Condition, input: JSONObject, profile: IPAMProfile): b
   if ('not' in condition) return !holds(condition.not, input, profile)
   if ('profile' in condition) return condition.profile.includes(profile)
   if ('some' in condition) return select(condition.some, input).size > 0
+  if ('someItemOf' in condition) {
+    const items = valueAt(input, condition.someItemOf)
+    return Array.isArray(items) && items.some((item) => isObject(item) && holds(condition.meets, item, profile))
+  }
   const value = valueAt(input, condition.path)
   if ('is' in condition) return isEmpty(value) === (condition.is === 'empty')
   if ('atLeast' in condition) return typeof value === 'number' && value >= condition.atLeast

@@ -242,6 +242,19 @@ export async function scriptedNode(world: ScriptedWorld): Promise<ScriptedNode> 
 /** The longest that work in the background may go on in a vector: well above all its waits together (ms of virtual time). */
 const LONGEST_WORK_MS = 15 * 60_000
 
+/** Moves time until `work` is done. @throws when it does not end */
+export async function driven<T>(work: Promise<T>, clock: ManualClock): Promise<T> {
+  const state = { isDone: false }
+  const done = work.finally(() => {
+    state.isDone = true
+  })
+  done.catch(() => undefined)
+  await clock.advance(0)
+  for (let waitedMs = 0; !state.isDone && waitedMs < LONGEST_WORK_MS; waitedMs += 100) await clock.advance(100)
+  if (!state.isDone) throw new Error('the operation does not end')
+  return done
+}
+
 /** Moves time until no work is left in the background. @throws when it does not end */
 export async function settleWork(provider: AWSProvider, clock: ManualClock): Promise<void> {
   await clock.advance(0)

@@ -27,6 +27,7 @@ import { awsClientAdapters } from './aws-client.ts'
 import { awsFlowAdapters } from './aws-flow.ts'
 import {
   contextOf,
+  driven,
   eniOf,
   errorMembers,
   limitsOf,
@@ -280,9 +281,7 @@ const nodeAdapters: AdapterRegistry = {
         responses: input.responses,
         config: { prefixDelegation: input.prefixDelegationFlag ?? false, eniTags: input.eniTags ?? {} },
       })
-      const creation = world.node.createInterface(actionOf(input), contextOf())
-      await world.settle()
-      const outcome = await creation
+      const outcome = await driven(world.node.createInterface(actionOf(input), contextOf()), world.clock)
       await world.settle()
       const calls = world.ec2.calls.map(callVector)
       if (outcome.kind === 'created')
@@ -317,7 +316,7 @@ const nodeAdapters: AdapterRegistry = {
         responses: input.responses,
         config: { prefixDelegation: input.prefixDelegationFlag ?? false },
       })
-      const outcome = await world.node.allocateIPs(actionOf(input), contextOf())
+      const outcome = await driven(world.node.allocateIPs(actionOf(input), contextOf()), world.clock)
       return {
         calls: world.ec2.calls.map(callVector),
         cacheAddressesAfter: world.addressesOf(input.interfaceId),
