@@ -1,0 +1,167 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import { parse, parseAllDocuments } from 'yaml'
+import { createKubernetesSimulator } from '../../../simulators/kubernetes/index.ts'
+import { checkAPIServer } from '../../../src/cli/controller-preflight.ts'
+import { describeOptions } from '../../../src/config/schema.ts'
+import { CiliumNodeAPI } from '../../../src/kubernetes/cilium-node-api.ts'
+import { decodeCiliumNode } from '../../../src/kubernetes/cilium-node.ts'
+import { watchCiliumNodes } from '../../../src/kubernetes/cilium-nodes.ts'
+import { KubernetesClient } from '../../../src/kubernetes/client.ts'
+import { becomeLeader, LEASE_NAME } from '../../../src/kubernetes/leader-election.ts'
+import { LeaseAPI } from '../../../src/kubernetes/lease.ts'
+import { NodeNames } from '../../../src/kubernetes/node-names.ts'
+import { PendingPods } from '../../../src/kubernetes/pending-pods.ts'
+import { RateLimiter } from '../../../src/kubernetes/rate-limiter.ts'
+import { inProcessTransport } from '../../../src/kubernetes/transport.ts'
+import { ManualClock, settle } from '../../support/manual-clock.ts'
+
+const root = new URL('../../../', import.meta.url)
+const read = (path: string): string => readFileSync(new URL(path, root), 'utf8')
+
+interface Rule {
+  readonly apiGroups: readonly string[]
+  readonly resources: readonly string[]
+  readonly verbs: readonly string[]
+  readonly resourceNames?: readonly string[]
+}
+
+interface Manifest {
+  readonly kind: string
+  readonly metadata: { readonly name: string; readonly namespace?: string }
+  readonly rules?: readonly Rule[]
+}
+
+const manifests = parseAllDocuments(read('deploy/kubernetes/rbac.yaml')).map((document) => document.toJS() as Manifest)
+
+/** `patch cilium.io/ciliumnodes/status`, as the rules allow it. */
+function allowed(kind: 'ClusterRole' | 'Role'): string[] {
+  const rules = manifests.filter((manifest) => manifest.kind === kind).flatMap((manifest) => manifest.rules ?? [])
+  return rules
+    .flatMap(({ apiGroups, resources, verbs }) =>
+      apiGroups.flatMap((group) =>
+        resources.flatMap((resource) => verbs.map((verb) => `${verb} ${group}/${resource}`)),
+      ),
+    )
+    .sort()
+}
+
+/** The same of a request. @source Kubernetes documentation, Authorization Overview, Determine the request verb */
+function permissionOf({ method, path, query }: { method: string; path: string; query: URLSearchParams }): string {
+  const [, kind, ...rest] = path.split('/')
+  const group = kind === 'apis' ? (rest.shift() ?? '') : ''
+  rest.shift()
+  const isNamespaced = rest[0] === 'namespaces'
+  const [resource = '', name, subresource] = isNamespaced ? rest.slice(2) : rest
+  const read = name === undefined ? (query.get('watch') === 'true' ? 'watch' : 'list') : 'get'
+  const verb = { GET: read, PATCH: 'patch', POST: 'create', DELETE: 'delete' }[method] ?? method
+  return `${verb} ${group}/${resource}${subresource === undefined ? '' : `/${subresource}`}`
+}
+
+/** Does everything that the controller does with the API server. @returns the permissions that it took */
+async function everyRequest(): Promise<string[]> {
+  const clock = new ManualClock()
+  const simulator = createKubernetesSimulator({ clock })
+  simulator.load([{ apiVersion: 'cilium.io/v2', kind: 'CiliumNode', metadata: { name: 'a' }, spec: {} }])
+  const taken = new Set<string>()
+  const transport = inProcessTransport((request, signal) => {
+    taken.add(permissionOf(request))
+    return simulator.router(request, signal)
+  })
+  const random = { next: () => 0.5 }
+  const quiet = (): void => undefined
+  const log = { debug: quiet, info: quiet, warn: quiet, error: quiet }
+  const client = new KubernetesClient({
+    transport,
+    clock,
+    random,
+    limiter: new RateLimiter({ clock, qps: 100, burst: 100 }),
+  })
+  const stop = new AbortController()
+  const { signal } = stop
+  await checkAPIServer(client, 'a test', signal)
+  const times = { leaseDurationMs: 15_000, renewDeadlineMs: 10_000, retryPeriodMs: 2_000 }
+  const lease = new LeaseAPI(client, 'kube-system', LEASE_NAME)
+  const leadership = await becomeLeader({ lease, identity: 'a', ...times, clock, random, log }, signal)
+  await clock.advance(2_000)
+  const shared = { client, clock, random, log, signal }
+  const handlers = { onUpsert: quiet, onDelete: quiet, onListed: quiet }
+  watchCiliumNodes({ ...shared, handlers })
+  new PendingPods().start(shared)
+  new NodeNames().start(shared)
+  await settle()
+  const api = new CiliumNodeAPI(client)
+  const node = (await api.get('a', signal))!
+  const status = { releaseIPs: new Map(), operatorError: 'x' }
+  await api.update(node, { pool: new Map([['10.0.0.1', {}]]) }, signal)
+  await api.updateStatus(node, status, signal)
+  const malformed = decodeCiliumNode({ metadata: { name: 'a', resourceVersion: '1' }, spec: 7 })
+  if (malformed.kind === 'malformed') await api.reportMalformed(malformed, signal)
+  await api.delete('a', node.uid, node.resourceVersion, signal)
+  await leadership.release(signal)
+  stop.abort(new Error('done'))
+  simulator.close()
+  await settle()
+  return [...taken].sort()
+}
+
+describe('the RBAC rules', () => {
+  test('allow what the controller requests, and nothing else', async () => {
+    expect([...allowed('ClusterRole'), ...allowed('Role')].sort()).toEqual(await everyRequest())
+  })
+
+  test('name every resource plainly: no wildcard', () => {
+    expect([...allowed('ClusterRole'), ...allowed('Role')].filter((permission) => permission.includes('*'))).toEqual([])
+  })
+
+  test('limit reading and writing of Leases to the one that is used', () => {
+    const role = manifests.find(({ kind }) => kind === 'Role')
+    const withoutName = role?.rules?.filter(({ resourceNames }) => resourceNames === undefined)
+    expect(withoutName?.flatMap(({ verbs }) => verbs)).toEqual(['create'])
+    expect(role?.rules?.flatMap(({ resourceNames = [] }) => resourceNames)).toEqual([LEASE_NAME])
+  })
+
+  test('are complete only while these files alone speak to the API server, and the API has these operations', () => {
+    const speakers = readdirSync(new URL('src/', root), { recursive: true, encoding: 'utf8' })
+      .filter((path) => path.endsWith('.ts'))
+      .filter((path) => /\bclient\s*\.(get|mergePatch|create|delete|watch)\(/.test(read(`src/${path}`)))
+      .sort()
+    expect(speakers).toEqual([
+      'cli/controller-preflight.ts',
+      'kubernetes/cilium-node-api.ts',
+      'kubernetes/informer.ts',
+      'kubernetes/lease.ts',
+    ])
+    // `create` is the node agents' part: the controller has no rule for it.
+    expect(Object.getOwnPropertyNames(CiliumNodeAPI.prototype).sort()).toEqual(
+      ['constructor', 'create', 'delete', 'get', 'reportMalformed', 'update', 'updateStatus'].sort(),
+    )
+  })
+})
+
+describe('the Deployment', () => {
+  interface PodSpec {
+    readonly serviceAccountName: string
+    readonly terminationGracePeriodSeconds: number
+    readonly containers: readonly {
+      readonly args: readonly string[]
+      readonly env: readonly { readonly name: string }[]
+    }[]
+  }
+  const deployment = parse(read('deploy/kubernetes/deployment.yaml')) as { spec: { template: { spec: PodSpec } } }
+  const pod = deployment.spec.template.spec
+
+  test('uses the account of the rules and options that exist', () => {
+    expect(manifests.find(({ kind }) => kind === 'ServiceAccount')?.metadata.name).toBe(pod.serviceAccountName)
+    const known = new Set([...describeOptions().map(({ name }) => `--${name}`), '--config-dir', '--config'])
+    const [command, ...flags] = pod.containers[0]!.args
+    expect(command).toBe('controller')
+    expect(flags.map((flag) => flag.split('=')[0]!).filter((flag) => !known.has(flag))).toEqual([])
+  })
+
+  test('gives the process longer than it takes to stop', () => {
+    const grace = describeOptions().find(({ name }) => name === 'shutdown-grace-period')?.defaultText
+    expect(grace).toBe('20s')
+    expect(pod.terminationGracePeriodSeconds).toBeGreaterThan(20)
+  })
+})
