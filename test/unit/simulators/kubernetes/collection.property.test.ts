@@ -129,18 +129,17 @@ test('what was deleted and has left the history leaves nothing behind', () => {
 })
 
 test('sorted keys stay sorted over many blocks', () => {
+  const all = Array.from({ length: 2_000 }, (_, index) => String(index).padStart(4, '0'))
   fc.assert(
-    fc.property(fc.uniqueArray(fc.nat(5_000), { minLength: 0, maxLength: 1_500 }), fc.nat(5_000), (numbers, from) => {
+    fc.property(fc.shuffledSubarray(all, { minLength: 1_200 }), fc.constantFrom(...all), (texts, start) => {
       const keys = new SortedKeys()
-      const texts = numbers.map((number) => String(number).padStart(4, '0'))
       for (const key of texts) keys.add(key)
-      const gone = texts.filter((_, index) => index % 3 === 0)
+      const gone = new Set(texts.filter((_, index) => index % 3 === 0))
       for (const key of gone) keys.delete(key)
       keys.delete('not there')
-      const start = String(from).padStart(4, '0')
-      const expected = texts.filter((key) => !gone.includes(key) && key >= start).sort()
+      const expected = texts.filter((key) => !gone.has(key) && key >= start).sort()
       expect([...keys.from(start)]).toEqual(expected)
     }),
-    { numRuns: 40 },
+    { numRuns: 30 },
   )
 })
