@@ -18,6 +18,7 @@ import type { Violation } from './invariants.ts'
 import { NO_LATENCY } from './latency.ts'
 import type { Latency } from './latency.ts'
 import { loadWorld } from './load-world.ts'
+import { occupyAddresses } from './occupy.ts'
 import { OPERATIONS } from './operations/index.ts'
 import { createWire } from './server.ts'
 import { DOCUMENTED_THROTTLE } from './throttle.ts'
@@ -116,6 +117,7 @@ export function createEC2Simulator(options: EC2SimulatorOptions = {}): EC2Simula
     },
     doors: {
       'POST /_berth/state/instances': (body) => makeInstances(cloud, body),
+      'POST /_berth/state/occupy': (body) => occupyAddresses(cloud, body),
       'GET /_berth/check': () => ({ violations: checkWorld(cloud) }),
     },
   })

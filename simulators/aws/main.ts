@@ -63,7 +63,7 @@ async function main(): Promise<number> {
   })
   process.stdout.write(
     `EC2 simulator on ${server.url}\n\nexport AWS_ENDPOINT_URL_EC2=${server.url}\n` +
-      `export AWS_REGION=${values.region} AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test\n`,
+      `export AWS_REGION=${values.region} AWS_DEFAULT_REGION=${values.region}\nexport AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test\n`,
   )
   await terminated()
   await server.close()

@@ -72,10 +72,15 @@ export function chargesFor({ action, filtered, paged, resourceCount }: CallShape
 export function shapeOf(action: string, form: Form): CallShape {
   return {
     action,
-    filtered: form.has('Filter.1.Name'),
+    filtered: hasFilter(form),
     paged: form.has('MaxResults') || form.has('NextToken'),
     resourceCount: resourceCountOf(action, form),
   }
+}
+
+function hasFilter(form: Form): boolean {
+  for (const name of form.keys()) if (name.startsWith('Filter.')) return true
+  return false
 }
 
 function resourceCountOf(action: string, form: Form): number {

@@ -37,7 +37,7 @@ export interface ServeOptions {
   readonly host: string
   /** 0 takes a free one. */
   readonly port: number
-  /** Told about every error that a router threw by mistake. */
+  /** Told about every error that a router threw by mistake, and about errors of the listening socket. */
   readonly onDefect?: (error: unknown) => void
 }
 
@@ -69,6 +69,7 @@ export async function serve(router: Router, options: ServeOptions): Promise<Serv
     void answer(router, incoming, outgoing, closing.signal, options.onDefect)
   })
   await listen(server, options)
+  server.on('error', (error) => options.onDefect?.(error))
   const address = server.address()
   const port = typeof address === 'object' && address !== null ? address.port : options.port
   const host = options.host.includes(':') ? `[${options.host}]` : options.host
@@ -89,14 +90,18 @@ export async function serve(router: Router, options: ServeOptions): Promise<Serv
 
 function listen(server: NodeServer, { host, port }: ServeOptions): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
+    const onError = (error: NodeJS.ErrnoException): void => {
       const message =
         error.code === 'EADDRINUSE'
           ? `Cannot listen on ${host}:${port}: the port is taken; choose another one, or 0 for a free one`
           : `Cannot listen on ${host}:${port}: ${error.message}`
       reject(Object.assign(new Error(message, { cause: error }), { code: error.code }))
+    }
+    server.once('error', onError)
+    server.listen(port, host, () => {
+      server.off('error', onError)
+      resolve()
     })
-    server.listen(port, host, resolve)
   })
 }
 

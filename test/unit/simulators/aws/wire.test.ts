@@ -1,5 +1,8 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { errorForms } from '../../../../simulators/aws/errors.ts'
+import { OPERATIONS } from '../../../../simulators/aws/operations/index.ts'
 import { nest, parseForm } from '../../../../simulators/aws/wire/form.ts'
 import { encodeError, encodeResponse } from '../../../../simulators/aws/wire/xml.ts'
 import { SIGNED, SUBNET, startSimulator } from './support.ts'
@@ -165,4 +168,16 @@ describe('requests', () => {
 
 test('every error has an HTTP status of errors', () => {
   for (const { code, status } of errorForms()) expect([code, status >= 400 && status < 600]).toEqual([code, true])
+})
+
+test('the document of differences names every action and every assumed code', async () => {
+  const text = await readFile(join(import.meta.dirname, '../../../../simulators/aws/DIFFERENCES.md'), 'utf8')
+  const [, actions = ''] = /## Actions\n([^]*?)\n\nAn action/.exec(text) ?? []
+  const named = actions
+    .replace('.', '')
+    .split(',')
+    .map((name) => name.trim())
+  expect(named.sort()).toEqual([...OPERATIONS.keys()].sort())
+  const assumed = errorForms().filter(({ source }) => source === 'assumed')
+  expect(assumed.map(({ code }) => code).filter((code) => !text.includes(`\`${code}\``))).toEqual([])
 })

@@ -111,6 +111,39 @@ describe('many instances at once', () => {
   })
 })
 
+describe('a subnet filled by others', () => {
+  test('is fragmented: no prefix is found although most addresses are free, until the others go', async () => {
+    const { control, call, ok, simulator } = startSimulator()
+    const { body } = await control('POST', '/_berth/state/occupy', { subnetId: SUBNET, fragment: true })
+    expect(body).toMatchObject({ availableIpAddressCount: 237, freePrefixCount: 0 })
+    expect((await call('CreateNetworkInterface', { SubnetId: SUBNET, Ipv4PrefixCount: 1 })).code).toBe(
+      'InsufficientCidrBlocks',
+    )
+    await ok('DeleteNetworkInterface', { NetworkInterfaceId: body.networkInterfaceId })
+    await ok('CreateNetworkInterface', { SubnetId: SUBNET, Ipv4PrefixCount: 1 })
+    expect(simulator.check()).toEqual([])
+  })
+
+  test('is exhausted but for what is to be left', async () => {
+    const { control, call, create, free, simulator } = startSimulator()
+    await control('POST', '/_berth/state/occupy', { subnetId: SUBNET, leaveFree: 1 })
+    expect(await free()).toBe(1)
+    await create()
+    expect((await call('CreateNetworkInterface', { SubnetId: SUBNET })).code).toBe('InsufficientFreeAddressesInSubnet')
+    expect(simulator.check()).toEqual([])
+  })
+
+  test.each([
+    ['neither', {}, /either leaveFree or fragment/],
+    ['both', { leaveFree: 1, fragment: true }, /either leaveFree or fragment/],
+    ['an unknown subnet', { subnetId: 'subnet-0000000000000dead', leaveFree: 1 }, /does not exist/],
+    ['more to be left than there is', { leaveFree: 251 }, /nothing to take/],
+  ])('%s is refused', async (_, change, message) => {
+    const answer = await startSimulator().control('POST', '/_berth/state/occupy', { subnetId: SUBNET, ...change })
+    expect([answer.status, answer.body.error]).toEqual([400, expect.stringMatching(message)])
+  })
+})
+
 describe('world files', () => {
   test('written by hand, an instance needs its type and subnet only', async () => {
     const { ok, simulator } = startSimulator({
