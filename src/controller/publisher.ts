@@ -2,7 +2,7 @@ import type { CiliumNode, OwnedSpec, OwnedStatus } from '../ipam/cilium-node.ts'
 import type { NodeState } from '../ipam/node-state.ts'
 import { wantedSpec, wantedStatus } from '../ipam/node-status.ts'
 import { publishReleaseIPs } from '../ipam/release-handshake.ts'
-import { packResource, unpackResource } from '../ipam/seen-resource.ts'
+import { isOlderVersion, packResource, unpackResource } from '../ipam/seen-resource.ts'
 import type { AllocationMap } from '../ipam/types.ts'
 import type { Timer } from '../runtime/timer.ts'
 import { Trigger } from '../runtime/trigger.ts'
@@ -146,7 +146,9 @@ export class Publisher {
     // What the API server made of our write (defaults, pruned fields) is ours too.
     this.#recordOurs(fieldsOf(version))
     this.#observeFields(fieldsOf(version))
-    const resource = packResource(version, state.resource)
+    // The watch may have brought a later version while the answer was on its way: that one stays.
+    const isLate = isOlderVersion(version, state.resource)
+    const resource = isLate ? state.resource : packResource(version, state.resource)
     const hasAgentSpoken = resource.others !== state.resource.others
     this.#node.apply({ kind: 'published', resource, nowMs: this.#services.clock.now() })
     if (hasAgentSpoken) this.#node.evaluate('agent spoke')
