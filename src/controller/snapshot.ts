@@ -7,7 +7,7 @@ import type { DestroyPermit, FailedStep, NodeSnapshot } from '../ipam/plan-maint
 import { withAmounts } from '../ipam/plan-maintenance.ts'
 import type { ReleaseStepResult } from '../ipam/release-handshake.ts'
 import { releaseStep } from '../ipam/release-handshake.ts'
-import { destructiveCallCount, withoutUsed, wordAtMs } from '../ipam/release-proof.ts'
+import { destructiveCallCount, withinSurplus, withoutUsed, wordAtMs } from '../ipam/release-proof.ts'
 import { calculateStatistics, countsTouchedPrefixes, staticIPNeedsResolution } from '../ipam/statistics.ts'
 import type { AllocationAction, AllocationMap, ReleaseAction, Tags } from '../ipam/types.ts'
 import type { AgentGeneration } from '../ipam/usage.ts'
@@ -201,9 +201,18 @@ function cidrReleaseOf(
     .filter((planned) => planned !== undefined)
     .map((planned) => withoutUsed(planned, resource.status.used))
     .filter((planned) => planned !== undefined)
+    .map((planned) => withinSurplus(planned, surplusOf(state, resource)))
+    .filter((planned) => planned !== undefined)
   if (action === undefined) return undefined
   const wordMs = wordAtMs(action.cidrsToRelease, state.cidrs.marked)
   return wordMs === undefined ? undefined : { action, proof: { syncedAtMs, wordAtMs: wordMs } }
+}
+
+/** Addresses that can go without a new need (count). An agent drops CIDRs without knowing of the floor of its node. */
+function surplusOf(state: NodeState, { spec }: CiliumNode): number {
+  const { availableIPs, usedIPs } = state.statistics.ipv4
+  const { preAllocate, minAllocate } = spec.ipam
+  return availableIPs - Math.max(usedIPs + effectivePreAllocate(preAllocate), minAllocate)
 }
 
 function wantedStaticIPTags(state: NodeState, { resource, operations, config }: SnapshotInput): Tags | undefined {

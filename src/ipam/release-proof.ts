@@ -1,5 +1,4 @@
-import { cidrContains, parseIPv4, parseIPv4CIDR } from './ip-range.ts'
-import type { AddressSet } from './release-handshake.ts'
+import { cidrContains, cidrSize, parseIPv4, parseIPv4CIDR } from './ip-range.ts'
 import type { AllocationMap, ReleaseAction } from './types.ts'
 
 /** A read of the instance proves what it shows for this long (ms, exclusive). docs/decisions/0010-proof-before-destroy.md */
@@ -42,6 +41,24 @@ export function withoutUsed(action: ReleaseAction, used: AllocationMap): Release
   return { ...action, ipsToRelease, ipPrefixesToRelease, cidrsToRelease }
 }
 
+/**
+ * As many of the action's CIDRs, in order, as leave no new need behind: what is given back only to be attached again wears out the
+ * cloud's quota for nothing.
+ *
+ * @param surplus addresses above what the node wants (count)
+ * @returns undefined when nothing is left
+ */
+export function withinSurplus(action: ReleaseAction, surplus: number): ReleaseAction | undefined {
+  let left = surplus
+  const cidrsToRelease = action.cidrsToRelease.filter((cidr) => {
+    const range = parseIPv4CIDR(cidr)
+    if (range === undefined || cidrSize(range) > left) return false
+    left -= cidrSize(range)
+    return true
+  })
+  return cidrsToRelease.length === 0 ? undefined : { ...action, cidrsToRelease }
+}
+
 /** Cloud calls that an action takes (count): prefixes and single addresses are given back by separate ones. */
 export function destructiveCallCount(action: ReleaseAction): number {
   if (action.cidrsToRelease.length > 0) {
@@ -69,11 +86,6 @@ export function wordAtMs(addresses: Iterable<string>, words: ReadonlyMap<string,
     newestMs = Math.max(newestMs, seenMs)
   }
   return newestMs
-}
-
-/** Every address of the action is one of these: the read that proves it must also show them on the node. */
-export function areAttached(action: ReleaseAction, attached: AddressSet): boolean {
-  return action.ipsToRelease.every((address) => attached.has(address))
 }
 
 function isSingle(cidr: string): boolean {

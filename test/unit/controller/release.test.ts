@@ -234,11 +234,18 @@ describe('addresses of a multi-pool agent', () => {
   async function multiPool(): Promise<FakeFleet> {
     const fleet = new FakeFleet({ config: { releaseExcessIPs: true, excessIPReleaseDelayMs: 10_000 } })
     await fleet.start()
-    fleet.join({ ipam: { requested: [{ pool: 'default', ipv4Addrs: 8, ipv6Addrs: 0 }] } })
+    fleet.join({ ipam: { preAllocate: 4, requested: [{ pool: 'default', ipv4Addrs: 8, ipv6Addrs: 0 }] } })
     await fleet.advance(1_000)
     adopt(fleet, 0)
     await fleet.advance(1_000)
     return fleet
+  }
+
+  function demand(fleet: FakeFleet, ipv4Addrs: number): void {
+    fleet.apiServer.change('node-1', (node) => ({
+      ...node,
+      spec: { ...node.spec, ipam: { ...node.spec.ipam, requested: [{ pool: 'default', ipv4Addrs, ipv6Addrs: 0 }] } },
+    }))
   }
 
   /** The agent takes over all but so many CIDRs. */
@@ -261,20 +268,27 @@ describe('addresses of a multi-pool agent', () => {
 
   test('go after the delay once it has dropped them, on a read after its word', async () => {
     const fleet = await multiPool()
+    demand(fleet, 6)
     const dropped = adopt(fleet, 2)
     await fleet.advance(9_000)
     expect(held(fleet)).toBe(8)
     fleet.provider.calls.length = 0
     await fleet.advance(2_000)
-    expect(fleet.provider.calls.map(({ call }) => call).filter((call) => call !== 'allocateIPs')).toEqual([
-      'instanceSync',
-      'releaseCIDRs',
-    ])
+    expect(fleet.provider.calls.map(({ call }) => call)).toEqual(['instanceSync', 'releaseCIDRs'])
     expect(fleet.provider.addressesInCloud('i-node-1')).not.toEqual(expect.arrayContaining(dropped.slice(0, 1)))
+  })
+
+  test('stay as far as the node would have to attach them again', async () => {
+    const fleet = await multiPool()
+    adopt(fleet, 2)
+    await fleet.advance(600_000)
+    expect(held(fleet)).toBe(8)
+    expect(fleet.provider.callCount('releaseCIDRs')).toBe(0)
   })
 
   test('stay when it takes them back within the delay', async () => {
     const fleet = await multiPool()
+    demand(fleet, 6)
     adopt(fleet, 2)
     await fleet.advance(5_000)
     adopt(fleet, 0)
