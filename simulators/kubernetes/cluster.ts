@@ -129,16 +129,16 @@ export class Cluster {
   load(objects: readonly JSONValue[]): number {
     const faults: string[] = []
     let stored = 0
-    const isFirst = (object: JSONValue): boolean =>
+    const indexed = objects.map((object, index) => ({ object, index }))
+    const isFirst = ({ object }: { readonly object: JSONValue }): boolean =>
       isObject(object) && LOADED_FIRST.includes(scalarText(object['kind']))
-    for (const object of [...objects.filter(isFirst), ...objects.filter((one) => !isFirst(one))]) {
-      const place = `objects[${objects.indexOf(object)}]`
+    for (const { object, index } of [...indexed.filter(isFirst), ...indexed.filter((one) => !isFirst(one))]) {
       try {
         this.#loadOne(object)
         stored += 1
       } catch (error) {
         if (!(error instanceof APIStatusError) && !(error instanceof InputError)) throw error
-        faults.push(`${place}: ${error.message}`)
+        faults.push(`objects[${index}]: ${error.message}`)
       }
     }
     if (faults.length > 0) throw new InputError('state', faults)

@@ -22,6 +22,10 @@ const HELP = `node simulators/kubernetes/main.ts [options]
   --seed N               seed of ids, names and chances (1)
 `
 
+/** Exit codes: the world would not have it, or the command line was wrong. */
+const FAILED = 1
+const USAGE = 2
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
@@ -77,9 +81,13 @@ function integer(name: string, text: string, min: number, max = Number.MAX_SAFE_
   throw new Error(`--${name} must be a whole number ${range}, not ${JSON.stringify(text)}`)
 }
 
+function isInUse(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
+}
+
 try {
   await main()
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
-  process.exitCode = 2
+  process.exitCode = isInUse(error) ? FAILED : USAGE
 }

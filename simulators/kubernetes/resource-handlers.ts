@@ -192,6 +192,7 @@ function watch(call: Call, signal: AbortSignal): WireResponse {
   const requested = parseResourceVersion(list.resourceVersion)
   const isBookmarked = isTrue(query.get('allowWatchBookmarks'))
   const isFromState = sendsInitial === null ? requested === 0 : isTrue(sendsInitial)
+  const leave = (): void => open.close()
   const open = new Watch(
     { collection: resource.collection, readers: resource.definition.readers },
     {
@@ -206,24 +207,25 @@ function watch(call: Call, signal: AbortSignal): WireResponse {
     watchSettings,
     {
       currentVersion: () => cluster.registry.resourceVersion,
-      onClose: (closed) => cluster.forget(closed),
+      onClose: (closed) => {
+        signal.removeEventListener('abort', leave)
+        cluster.forget(closed)
+      },
     },
   )
   cluster.track(open, resource.definition.plural)
-  return { status: 200, headers: { 'content-type': 'application/json' }, body: streamOf(open, signal) }
+  signal.addEventListener('abort', leave, { once: true })
+  if (signal.aborted) leave()
+  return { status: 200, headers: { 'content-type': 'application/json' }, body: streamOf(open) }
 }
 
-/** The lines of a watch, which is given back however they end, and also when nobody ever reads them. */
-function streamOf(open: Watch, signal: AbortSignal): AsyncIterable<string> {
-  const close = (): void => open.close()
-  signal.addEventListener('abort', close, { once: true })
-  if (signal.aborted) close()
+/** The lines of a watch, which is given back also when nobody ever reads them: a generator that never ran has no end. */
+function streamOf(open: Watch): AsyncIterable<string> {
   const lines = open.lines()
   const iterator: AsyncIterator<string, void> = {
     next: () => lines.next(),
     return() {
-      signal.removeEventListener('abort', close)
-      close()
+      open.close()
       return lines.return(undefined)
     },
   }

@@ -66,6 +66,7 @@ export class Watch implements EventListener {
   #initial: readonly ObjectVersion[] = []
   #pending: { readonly type: WireType; readonly version: ObjectVersion }[] = []
   #end: WatchEnd | undefined
+  #isClosed = false
   #isTimerSet = false
   #wake: (() => void) | undefined
 
@@ -109,6 +110,8 @@ export class Watch implements EventListener {
 
   /** Stops listening. May be called twice. */
   close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
     this.#end ??= 'clean'
     this.#collection.log.unlisten(this)
     this.#onClose(this)

@@ -2,6 +2,7 @@ import { execFile, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import {
   ApiException,
@@ -325,5 +326,43 @@ describe.skipIf(!hasKubectl)('kubectl', () => {
     expect(await kubectl('describe', 'node', 'kubectl-n')).toContain('kubectl-p')
     expect(await kubectl('delete', 'pod', 'kubectl-p')).toContain('deleted')
     expect(await kubectl('get', 'ns', '-o', 'name')).toContain('namespace/kube-system')
+  })
+})
+
+describe('the process of its own', () => {
+  const main = fileURLToPath(new URL('../../simulators/kubernetes/main.ts', import.meta.url))
+
+  test('says where it listens, serves, and ends with 0 on SIGTERM', async () => {
+    const child = execFile(process.execPath, [main, '--port', '0'])
+    const url = await new Promise<string>((resolve) => {
+      child.stdout?.on('data', (text: string) => resolve(/http:\S+/.exec(text)?.[0] ?? ''))
+    })
+    expect(await (await fetch(`${url}/readyz`)).text()).toBe('ok')
+    const ended = new Promise((resolve) => child.once('exit', resolve))
+    child.kill('SIGTERM')
+    expect(await ended).toBe(0)
+  })
+
+  test.each<{ name: string; options: readonly string[]; says: RegExp }>([
+    { name: 'an unknown option', options: ['--prot', '1'], says: /--prot/ },
+    { name: 'a port that is none', options: ['--port', 'http'], says: /--port must be a whole number from 0 to 65535/ },
+    { name: 'a missing file', options: ['--faults', '/nowhere/faults.json'], says: /\/nowhere\/faults\.json/ },
+  ])('$name is one line and exit 2', ({ options, says }) => {
+    const { status, stderr } = spawnSync(process.execPath, [main, ...options], { encoding: 'utf8' })
+    expect(status).toBe(2)
+    expect(stderr).toMatch(says)
+    expect(stderr.trim().split('\n')).toHaveLength(1)
+  })
+
+  test('a taken port is named', async () => {
+    const { server } = await start({ manifests: [] })
+    const port = String(server.port)
+    const { status, stderr } = await new Promise<{ status: number | null; stderr: string }>((resolve) => {
+      const child = execFile(process.execPath, [main, '--port', port], (_, __, text) =>
+        resolve({ status: child.exitCode, stderr: text }),
+      )
+    })
+    expect(status).toBe(1)
+    expect(stderr).toContain(`127.0.0.1:${port}: the port is taken`)
   })
 })

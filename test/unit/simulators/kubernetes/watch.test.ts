@@ -174,6 +174,29 @@ describe('time on a watch', () => {
 })
 
 describe('how a watch ends before its time', () => {
+  test("one that ended lets go of its client's signal", async () => {
+    const harness = new Harness()
+    const { signal } = new AbortController()
+    let listeners = 0
+    const counting = new Proxy(signal, {
+      get(target, name) {
+        if (name === 'addEventListener') listeners += 1
+        if (name === 'removeEventListener') listeners -= 1
+        const value: unknown = Reflect.get(target, name, target)
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    })
+    const query = new URLSearchParams('watch=true')
+    const { body } = await harness.simulator.router(
+      { method: 'GET', path: NODES, query, headers: {}, body: '' },
+      counting,
+    )
+    expect(listeners).toBe(1)
+    harness.simulator.dropWatches(undefined, 'clean')
+    for await (const piece of body) expect(piece).toBe('nothing is written')
+    expect(listeners).toBe(0)
+  })
+
   test.each([
     { how: 'clean', state: 'ended', events: [] },
     { how: 'cut', state: 'cut', events: [] },
