@@ -6,6 +6,7 @@ import { FaultScript, parseFaults } from '../kit/faults.ts'
 import { serve } from '../kit/http.ts'
 import type { Router, ServeOptions, Server } from '../kit/http.ts'
 import { seededRandom } from '../kit/random.ts'
+import type { Random } from '../kit/random.ts'
 import { Throttle } from '../kit/rate-limit.ts'
 import type { ThrottleTable } from '../kit/rate-limit.ts'
 import { makeInstances } from './bulk-instances.ts'
@@ -24,6 +25,9 @@ import { createWire } from './server.ts'
 import { DOCUMENTED_THROTTLE } from './throttle.ts'
 import type { DenialKind } from './wire/authentication.ts'
 import { saveWorld } from './world.ts'
+
+/** Sets the stream of request ids, latencies and chances of faults apart from those of the account. */
+const WIRE_STREAM = 0x1b873593
 
 /** The documented buckets, none, or others. */
 export type ThrottleChoice = 'documented' | 'none' | ThrottleTable
@@ -77,7 +81,8 @@ export function createEC2Simulator(options: EC2SimulatorOptions = {}): EC2Simula
   const settings = settingsFrom(options.settings ?? {})
   const load = (world: unknown): Cloud => loadWorld({ clock, settings, seed }, world)
   const initialWorld = worldOf(options.world ?? 'default', settings.region)
-  const random = seededRandom(seed ^ 0x1b873593)
+  let stream = seededRandom(seed ^ WIRE_STREAM)
+  const random: Random = { next: () => stream.next() }
   const faults = new FaultScript(random, options.faults === undefined ? [] : parseFaults(options.faults))
   const initialThrottle = options.throttle ?? 'documented'
   const calls = new CallLedger(options.keptCalls)
@@ -108,6 +113,7 @@ export function createEC2Simulator(options: EC2SimulatorOptions = {}): EC2Simula
     reset() {
       cloud = load(initialWorld)
       setThrottle(initialThrottle)
+      stream = seededRandom(seed ^ WIRE_STREAM)
       calls.clear()
       faults.set(options.faults === undefined ? [] : parseFaults(options.faults))
     },

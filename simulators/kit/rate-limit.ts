@@ -141,13 +141,14 @@ const MAX_SIZE = 1_000_000
 
 /**
  * Reads a throttle file: `{"refill": "stepwise", "rules": [{"bucket": "Assign*", "size": 100, "refillPerSecond": 5}],
- * "neighbours": [{"bucket": "*", "share": 0.3}]}`; all but `rules` may be absent.
+ * "neighbours": [{"bucket": "*", "share": 0.3}]}`; all but `rules` may be absent. `levels`, which the control door adds when asked,
+ * is ignored.
  *
  * @throws InputError listing every fault of the file
  */
 export function parseThrottle(value: unknown): ThrottleTable {
   const reader = new InputReader('throttle')
-  const file = reader.object(value, 'file', ['refill', 'rules', 'neighbours', '$schema'])
+  const file = reader.object(value, 'file', ['refill', 'rules', 'neighbours', 'levels', '$schema'])
   const refill =
     file['refill'] === undefined
       ? 'stepwise'

@@ -21,27 +21,25 @@ export function encodeError(code: string, message: string, requestID: string): s
 
 function members(object: XMLObject): string {
   let xml = ''
-  for (const name in object) xml += element(name, object[name])
+  for (const name in object) {
+    const value = object[name]
+    if (value !== undefined) xml += `<${name}>${content(value)}</${name}>`
+  }
   return xml
 }
 
-function element(name: string, value: XMLValue): string {
-  if (value === undefined) return ''
-  return `<${name}>${content(value)}</${name}>`
-}
-
-function content(value: XMLValue): string {
+function content(value: Exclude<XMLValue, undefined>): string {
   if (typeof value === 'string') return escape(value)
-  if (typeof value === 'number' || typeof value === 'boolean') return String(value)
-  if (value === undefined) return ''
-  if (value instanceof Date) return value.toISOString()
-  if (!isList(value)) return members(value)
-  let items = ''
-  for (const item of value) items += element('item', item)
-  return items
+  if (typeof value !== 'object') return String(value)
+  if (isList(value)) {
+    let items = ''
+    for (const item of value) items += item === undefined ? '' : `<item>${content(item)}</item>`
+    return items
+  }
+  return value instanceof Date ? value.toISOString() : members(value)
 }
 
-function isList(value: XMLObject | readonly XMLValue[]): value is readonly XMLValue[] {
+function isList(value: Date | XMLObject | readonly XMLValue[]): value is readonly XMLValue[] {
   return Array.isArray(value)
 }
 

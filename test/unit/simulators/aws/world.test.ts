@@ -44,6 +44,15 @@ describe('the control door', () => {
     expect((await call('CreateNetworkInterface', { SubnetId: SUBNET })).status).toBe(200)
   })
 
+  test('after a reset the same calls are answered the same', async () => {
+    const { control, ok } = startSimulator()
+    const run = async () => (await ok('CreateNetworkInterface', { SubnetId: SUBNET })).xml
+    const first = await run()
+    expect(await run()).not.toBe(first)
+    await control('POST', '/_berth/reset')
+    expect(await run()).toBe(first)
+  })
+
   test('control requests are neither counted nor throttled', async () => {
     const { control } = startSimulator({
       throttle: { refill: 'stepwise', neighbours: [], rules: [{ bucket: '*', size: 0, refillPerSecond: 0 }] },
