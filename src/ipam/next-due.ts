@@ -19,11 +19,12 @@ export function nextDueMs(
   const due: number[] = []
   if (state.failure !== undefined) due.push(state.failure.retryAtMs)
   if (state.power.kind === 'stopped') due.push(state.power.untilMs)
-  if (state.view.kind === 'missing') due.push(state.view.nextReadMs)
+  // A pass may put the read off further than the node itself would: the fleet reads everything at the start anyway.
+  if (why.kind === 'instanceMissing') due.push(why.untilMs)
+  else if (state.view.kind === 'missing') due.push(state.view.nextReadMs)
   if (context.releaseEnabled) due.push(...releaseDues(state, context.releaseDelayMs).filter((ms) => ms > context.nowMs))
   if (why.kind === 'limitsUnknown' || why.kind === 'subnetExhausted') due.push(context.nowMs + LOOK_AGAIN_MS)
   if (why.kind === 'releaseDeferred') due.push(why.untilMs ?? context.nowMs + LOOK_AGAIN_MS)
-  if (why.kind === 'instanceMissing') due.push(why.untilMs)
   return due.length === 0 ? undefined : Math.max(Math.min(...due), context.nowMs)
 }
 
