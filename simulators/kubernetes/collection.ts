@@ -106,6 +106,7 @@ export class Collection {
 
   /** The history is given to watches last, so that a listener sees the collection after the change. */
   #record(event: StoreEvent): void {
+    event.previous?.dropJSON()
     const changes = this.#changes.get(event.key)
     if (changes === undefined) {
       this.#changes.set(event.key, [event])

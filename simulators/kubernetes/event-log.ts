@@ -1,7 +1,7 @@
 import type { KubernetesObject } from './json.ts'
 import type { FieldReader } from './selectors.ts'
 
-/** One state of one object. Immutable; its serialised form is made once, whoever asks for it. */
+/** One state of one object. Immutable; its serialised form is made once for everybody who asks while the state is the present one. */
 export class ObjectVersion {
   readonly resourceVersion: number
   readonly object: KubernetesObject
@@ -15,6 +15,11 @@ export class ObjectVersion {
   get json(): string {
     this.#json ??= JSON.stringify(this.object)
     return this.#json
+  }
+
+  /** The state is history: few will ask for its text again, and thousands of such texts would stay in memory. */
+  dropJSON(): void {
+    this.#json = undefined
   }
 }
 
