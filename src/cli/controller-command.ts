@@ -76,6 +76,7 @@ async function start(args: readonly string[]): Promise<ControllerHandle> {
     metadata: instanceMetadata({
       clock,
       endpoint: process.env['AWS_EC2_METADATA_SERVICE_ENDPOINT'] ?? '',
+      isDisabled: process.env['AWS_EC2_METADATA_DISABLED'] === 'true',
       fetch,
     }),
     log,

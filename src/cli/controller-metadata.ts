@@ -23,6 +23,10 @@ const TIMEOUT_MS = 3_000
 /** The shortest that serves the few requests of a start. */
 const TOKEN_TTL_SECONDS = 60
 
+const refuse = (): Promise<string> =>
+  Promise.reject(new Error('the metadata service is switched off by AWS_EC2_METADATA_DISABLED'))
+const DISABLED: InstanceMetadata = { region: refuse, vpcID: refuse }
+
 /**
  * The instance metadata service, version 2. Asked only for what is not configured: a controller outside of EC2, or one in a pod
  * behind a hop limit of 1, has no such service.
@@ -32,8 +36,11 @@ const TOKEN_TTL_SECONDS = 60
 export function instanceMetadata(options: {
   readonly clock: Clock
   readonly endpoint: string
+  /** As `AWS_EC2_METADATA_DISABLED` says: nothing is asked. */
+  readonly isDisabled?: boolean
   readonly fetch: FetchLike
 }): InstanceMetadata {
+  if (options.isDisabled === true) return DISABLED
   const base = `${(options.endpoint === '' ? DEFAULT_ENDPOINT : options.endpoint).replace(/\/+$/, '')}/latest`
 
   const send = (

@@ -86,10 +86,9 @@ export async function startController(options: ControllerOptions): Promise<Contr
  *
  * @throws ConfigError
  */
-export function refuseUnserved({ ipam, budgetRedisURL, aws }: Config): void {
+export function refuseUnserved({ ipam, aws }: Config): void {
   const faults: string[] = []
   if (ipam !== 'eni') faults.push(`--ipam ${ipam} is not served by this build; it serves: eni`)
-  if (budgetRedisURL !== '') faults.push('--budget-redis is not served by this build: the budget is of one process')
   if (aws.instanceLimitMapping.size > 0) {
     faults.push('--aws-instance-limit-mapping is not served by this build: limits are read from EC2')
   }
@@ -135,6 +134,9 @@ class Controller implements ControllerHandle {
     const { config, transport, source, metadata, aws = {}, log, clock, random } = this.#options
     const { signal } = this.#stopping
     const { controller: metrics, cloud, registry } = this.#metrics
+    if (config.budgetRedisURL !== '') {
+      log.warn({ option: '--budget-redis' }, 'This build shares no API budget: each controller keeps its own')
+    }
     this.#telemetry = await startTelemetryServer({
       address: config.telemetry.serveAddress,
       isReady: () => this.#readiness(),

@@ -37,7 +37,10 @@ export interface ClusterAccess {
 }
 
 export interface ClusterAccessOptions {
-  /** Empty: in-cluster when there is a service account, else `$KUBECONFIG`, else `~/.kube/config`. */
+  /**
+   * Empty: in-cluster when there is a service account, else `$KUBECONFIG`, else `~/.kube/config`, else without credentials where
+   * `apiServer` names a server.
+   */
   readonly kubeconfigPath: string
   /** Overrides the server of the kubeconfig; empty: as it says. */
   readonly apiServer: string
@@ -68,7 +71,7 @@ export async function findClusterAccess(options: ClusterAccessOptions): Promise<
   return {
     server: cluster.server.replace(/\/+$/, ''),
     namespace: first.getContextObject(first.getCurrentContext())?.namespace ?? '',
-    source: `${place.text}, context '${first.getCurrentContext()}'`,
+    source: place.kind === 'files' ? `${place.text}, context '${first.getCurrentContext()}'` : place.text,
     async settings() {
       current ??= load()
       return settingsOf(current, place)
@@ -80,12 +83,12 @@ export async function findClusterAccess(options: ClusterAccessOptions): Promise<
 }
 
 interface Place {
-  readonly kind: 'inCluster' | 'files'
+  readonly kind: 'inCluster' | 'files' | 'anonymous'
   readonly files: readonly string[]
   readonly text: string
 }
 
-function findPlace({ kubeconfigPath, environment }: ClusterAccessOptions): Place {
+function findPlace({ kubeconfigPath, apiServer, environment }: ClusterAccessOptions): Place {
   if (kubeconfigPath !== '') return filePlace([kubeconfigPath])
   const host = environment['KUBERNETES_SERVICE_HOST'] ?? ''
   if (host !== '' && isReadable(SERVICE_ACCOUNT_TOKEN)) {
@@ -95,8 +98,9 @@ function findPlace({ kubeconfigPath, environment }: ClusterAccessOptions): Place
   if (listed.length > 0) return filePlace(listed)
   const home = join(environment['HOME'] ?? '/', '.kube', 'config')
   if (isReadable(home)) return filePlace([home])
+  if (apiServer !== '') return { kind: 'anonymous', files: [], text: '--k8s-api-server' }
   throw new ClusterAccessError(
-    `no way to a Kubernetes API server: not in a pod, KUBECONFIG is not set and ${home} cannot be read; name a file with --kubeconfig`,
+    `no way to a Kubernetes API server: not in a pod, KUBECONFIG is not set and ${home} cannot be read; name a file with --kubeconfig, or a server without credentials with --k8s-api-server`,
   )
 }
 
@@ -108,6 +112,12 @@ function loadFrom(place: Place, KubeConfigClass: typeof KubeConfig): KubeConfig 
   const config = new KubeConfigClass()
   if (place.kind === 'inCluster') {
     config.loadFromCluster()
+    return config
+  }
+  if (place.kind === 'anonymous') {
+    // The server is put in by the caller, like that of every other place.
+    const cluster = { name: 'api-server', server: '', skipTLSVerify: false }
+    config.loadFromClusterAndUser(cluster, { name: 'anonymous' })
     return config
   }
   for (const [index, file] of place.files.entries()) {

@@ -47,10 +47,16 @@ export type RequestHandler = (
   readonly body: string | AsyncIterable<string>
 }>
 
-/** Reads an answer to its end. */
+/** Longer than a page of the largest objects that etcd stores (100 × 1.5 MiB): whoever answers that is no API server. Characters. */
+const MAX_ANSWER_LENGTH = 192 * 1024 * 1024
+
+/** Reads an answer to its end. @throws Error when it has none */
 export async function readText(body: AsyncIterable<string>): Promise<string> {
   let text = ''
-  for await (const piece of body) text += piece
+  for await (const piece of body) {
+    text += piece
+    if (text.length > MAX_ANSWER_LENGTH) throw new Error(`the answer is longer than ${MAX_ANSWER_LENGTH} characters`)
+  }
   return text
 }
 

@@ -63,6 +63,13 @@ describe('the instance metadata service', () => {
     )
   })
 
+  test('that is switched off is not asked', async () => {
+    const { fetch, asked } = service({})
+    const metadata = instanceMetadata({ clock: new ManualClock(), endpoint: '', isDisabled: true, fetch })
+    await expect(metadata.vpcID(signal)).rejects.toThrow('AWS_EC2_METADATA_DISABLED')
+    expect(asked).toEqual([])
+  })
+
   test('that is silent, as everywhere outside of EC2, is given up on after 3 s', async () => {
     const clock = new ManualClock()
     const silent: FetchLike = (_url, init) =>

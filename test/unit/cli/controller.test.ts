@@ -212,13 +212,20 @@ describe('a start that cannot succeed says what and what to do', () => {
 
   test.each([
     ['--ipam=azure', '--ipam azure is not served by this build'],
-    ['--budget-redis=redis://r', '--budget-redis is not served'],
     ['--aws-instance-limit-mapping=a=1,2,3', '--aws-instance-limit-mapping is not served'],
   ])('an option that this build does not serve: %s', async (flag, message) => {
     const error = await failure(world().startController([flag]))
     expect(error).toBeInstanceOf(ConfigError)
     expect(error.message).toContain(message)
   })
+})
+
+test('a budget that cannot be shared is said', async () => {
+  const at = world()
+  await at.startController(['--budget-redis=redis://redis:6379'])
+  expect(at.logged.map(({ message }) => message)).toContain(
+    'This build shares no API budget: each controller keeps its own',
+  )
 })
 
 test('a VPC that is not known is a warning: everything of the region is read', async () => {

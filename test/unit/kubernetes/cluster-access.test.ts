@@ -104,6 +104,12 @@ describe('a kubeconfig', () => {
   })
 })
 
+test('a server alone is enough: without credentials', async () => {
+  const access = await find('', { HOME: '/nowhere' }, 'http://simulators:6443')
+  expect(access).toMatchObject({ server: 'http://simulators:6443', namespace: '', source: '--k8s-api-server' })
+  expect(await access.settings()).toMatchObject({ headers: {}, auth: undefined })
+})
+
 describe('a kubeconfig with a fault says which', () => {
   test.each<[string, () => string, string]>([
     ['missing', () => join(folder, 'none'), 'ENOENT'],
@@ -149,7 +155,7 @@ describe('a kubeconfig with a fault says which', () => {
 
   test('nothing at all says what was tried', async () => {
     await expect(find('', { HOME: '/nowhere' })).rejects.toThrow(
-      'no way to a Kubernetes API server: not in a pod, KUBECONFIG is not set and /nowhere/.kube/config cannot be read; name a file with --kubeconfig',
+      'no way to a Kubernetes API server: not in a pod, KUBECONFIG is not set and /nowhere/.kube/config cannot be read; name a file with --kubeconfig, or a server without credentials with --k8s-api-server',
     )
   })
 })
