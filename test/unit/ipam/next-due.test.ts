@@ -1,40 +1,69 @@
 import { describe, expect, test } from 'vitest'
 import { LOOK_AGAIN_MS, nextDueMs } from '../../../src/ipam/next-due.ts'
-import { INITIAL_NODE_STATE } from '../../../src/ipam/node-state.ts'
 import type { NodeState } from '../../../src/ipam/node-state.ts'
+import { INITIAL_NODE_STATE } from '../../../src/ipam/node-state.ts'
 import type { IdleReason } from '../../../src/ipam/plan-maintenance.ts'
 
-const NOW_MS = 10_000
-const missing: NodeState = { ...INITIAL_NODE_STATE, view: { kind: 'missing', readCount: 0, nextReadMs: 9_000 } }
-const failed: NodeState = {
-  ...INITIAL_NODE_STATE,
-  failure: { count: 1, retryAtMs: 12_000, blocks: 'all', exhaustedPoolID: undefined },
-}
-const marked: NodeState = {
-  ...INITIAL_NODE_STATE,
-  release: { marked: new Map([['10.0.0.5', 9_500]]), status: new Map() },
-}
+const NOW_MS = 1_000
+const settled: IdleReason = { kind: 'settled' }
+const marked = new Map([
+  ['a', 500],
+  ['b', 700],
+])
 
-describe('when a node is looked at again without an event', () => {
-  test.each<{ name: string; state: NodeState; why: IdleReason; dueMs: number | undefined }>([
-    { name: 'at rest: never', state: INITIAL_NODE_STATE, why: { kind: 'settled' }, dueMs: undefined },
-    { name: 'after a failure: when its backoff ends', state: failed, why: { kind: 'settled' }, dueMs: 12_000 },
-    { name: 'missing: when its next read is due', state: missing, why: { kind: 'settled' }, dueMs: NOW_MS },
+describe('nextDueMs', () => {
+  test.each<{
+    name: string
+    state: Partial<NodeState>
+    why?: IdleReason
+    releaseEnabled?: boolean
+    due: number | undefined
+  }>([
+    { name: 'a node at rest has none', state: {}, due: undefined },
+    { name: 'at capacity: only an event can change that', state: {}, why: { kind: 'atCapacity' }, due: undefined },
     {
-      name: 'missing, and the pass put the read off: not before that, however long the node itself has waited',
-      state: missing,
-      why: { kind: 'instanceMissing', untilMs: 31_000 },
-      dueMs: 31_000,
+      name: 'the end of its wait',
+      state: { failure: { count: 1, retryAtMs: 3_000, blocks: 'all', exhaustedPoolID: undefined } },
+      due: 3_000,
     },
-    { name: 'an excess address: when its delay has passed', state: marked, why: { kind: 'settled' }, dueMs: 189_500 },
+    { name: 'the next try of a stopped instance', state: { power: { kind: 'stopped', untilMs: 9_000 } }, due: 9_000 },
+    { name: 'the next read', state: { view: { kind: 'missing', readCount: 1, nextReadMs: 4_000 } }, due: 4_000 },
     {
-      name: 'a full subnet: from time to time',
-      state: INITIAL_NODE_STATE,
-      why: { kind: 'subnetExhausted', poolID: 'subnet-1' },
-      dueMs: NOW_MS + LOOK_AGAIN_MS,
+      name: 'the end of a release delay',
+      state: { release: { marked, status: new Map() } },
+      due: 500 + 10_000,
     },
-  ])('$name', ({ state, why, dueMs }) => {
-    const context = { nowMs: NOW_MS, releaseEnabled: true, releaseDelayMs: 180_000 }
-    expect(nextDueMs(state, why, context)).toBe(dueMs)
+    {
+      name: 'no release delay while release is off',
+      state: { release: { marked, status: new Map() } },
+      releaseEnabled: false,
+      due: undefined,
+    },
+    { name: 'the delay of a CIDR', state: { cidrs: { previous: new Set(), marked } }, due: 500 + 10_000 },
+    {
+      name: 'another look for room',
+      state: {},
+      why: { kind: 'subnetExhausted', poolID: '' },
+      due: NOW_MS + LOOK_AGAIN_MS,
+    },
+    {
+      name: 'another look for limits',
+      state: {},
+      why: { kind: 'limitsUnknown', instanceType: '' },
+      due: NOW_MS + LOOK_AGAIN_MS,
+    },
+    { name: 'the end of a permit', state: {}, why: { kind: 'releaseDeferred', untilMs: 7_000 }, due: 7_000 },
+    {
+      name: 'the first of several',
+      state: {
+        failure: { count: 1, retryAtMs: 3_000, blocks: 'all', exhaustedPoolID: undefined },
+        view: { kind: 'missing', readCount: 1, nextReadMs: 2_000 },
+      },
+      due: 2_000,
+    },
+    { name: 'never in the past', state: { view: { kind: 'missing', readCount: 1, nextReadMs: 10 } }, due: NOW_MS },
+  ])('$name', ({ state, why = settled, releaseEnabled = true, due }) => {
+    const context = { nowMs: NOW_MS, releaseEnabled, releaseDelayMs: 10_000 }
+    expect(nextDueMs({ ...INITIAL_NODE_STATE, ...state }, why, context)).toBe(due)
   })
 })

@@ -1,0 +1,79 @@
+import { describe, expect, test } from 'vitest'
+import { isOlderVersion, packResource, unpackResource } from '../../../src/ipam/seen-resource.ts'
+import { ciliumNode, poolOf } from '../../support/builders.ts'
+
+const full = ciliumNode({
+  resourceVersion: '42',
+  annotations: { 'cilium.io/x': 'y' },
+  ownerReferenceCount: 1,
+  ipam: {
+    pool: new Map([...poolOf('eni-1', ['10.0.0.1', '10.0.0.2']), ...poolOf('eni-2', ['10.0.1.1'])]),
+    requested: [{ pool: 'default', ipv4Addrs: 8, ipv6Addrs: 1 }],
+    allocated: [{ pool: 'default', cidrs: ['10.0.0.1/32'] }],
+    preAllocate: 4,
+    staticIPTags: { a: 'b' },
+  },
+  used: new Map([
+    ['10.0.0.1', { resource: 'eni-1' }],
+    ['192.0.2.9', {}],
+  ]),
+  releaseIPs: { '10.0.0.2': 'ready-for-release' },
+  eni: { enis: { 'eni-1': { addresses: ['10.0.0.1'] } } },
+  operatorError: 'e',
+  assignedStaticIP: '203.0.113.1',
+})
+
+describe('packResource and unpackResource', () => {
+  test('give back what they were given', () => {
+    expect(unpackResource(packResource(full))).toEqual(full)
+  })
+
+  test('keep an absent pool and an empty one apart', () => {
+    const absent = unpackResource(packResource(ciliumNode()))
+    const empty = unpackResource(packResource(ciliumNode({ ipam: { pool: new Map() } })))
+    expect(absent.spec.ipam.pool).toBeUndefined()
+    expect(empty.spec.ipam.pool).toEqual(new Map())
+  })
+
+  test('leave out who uses an address, which no decision reads', () => {
+    const node = ciliumNode({ used: new Map([['10.0.0.1', { owner: 'default/pod', resource: 'eni-1' }]]) })
+    expect([...unpackResource(packResource(node)).status.used]).toEqual([['10.0.0.1', { resource: 'eni-1' }]])
+  })
+
+  test("tell our part from the agent's", () => {
+    const before = packResource(full)
+    const byAgent = packResource({ ...full, status: { ...full.status, used: new Map() } }, before)
+    expect([byAgent.own === before.own, byAgent.others === before.others]).toEqual([true, false])
+    const byUs = packResource({ ...full, status: { ...full.status, operatorError: '' } }, before)
+    expect([byUs.own === before.own, byUs.others === before.others]).toEqual([false, true])
+  })
+
+  test('take little room: ten thousand nodes of a hundred addresses stay far below 170 MB', () => {
+    const addresses = Array.from({ length: 100 }, (_, index) => `10.123.45.${index}`)
+    const node = ciliumNode({
+      ipam: { pool: poolOf('eni-0123456789abcdef0', addresses) },
+      used: addresses.slice(0, 50),
+    })
+    const packed = packResource(node)
+    expect(packed.own.length + packed.others.length).toBeLessThan(4_000)
+  })
+})
+
+describe('isOlderVersion', () => {
+  const seen = packResource(full)
+  test.each([
+    { resourceVersion: '41', uid: full.uid, older: true },
+    { resourceVersion: '42', uid: full.uid, older: false },
+    { resourceVersion: '100', uid: full.uid, older: false },
+    { resourceVersion: '9', uid: 'another object', older: false },
+    { resourceVersion: 'a41', uid: full.uid, older: false },
+    { resourceVersion: '', uid: full.uid, older: false },
+  ])('version $resourceVersion of $uid: $older', ({ resourceVersion, uid, older }) => {
+    expect(isOlderVersion({ resourceVersion, uid }, seen)).toBe(older)
+  })
+
+  test('compares beyond the precision of a number', () => {
+    const big = packResource(ciliumNode({ resourceVersion: '9007199254740993' }))
+    expect(isOlderVersion({ uid: 'uid-node-1', resourceVersion: '9007199254740992' }, big)).toBe(true)
+  })
+})
