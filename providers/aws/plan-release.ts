@@ -26,17 +26,25 @@ function outsidePrefixes(eni: ENI): readonly string[] {
 }
 
 /**
- * Addresses reordered so that the /28 blocks of which we hold the fewest empty first: a block without a single address of
- * ours can become a delegated prefix again. Within a block the given order stays.
+ * Addresses reordered so that /28 blocks become free of ours and can be delegated again: first blocks of which everything may
+ * go, of those the ones with the fewest addresses. Within a block the given order stays.
  *
- * @param free addresses that may go @param held all addresses of the interface, so that a block's rest is known
+ * @param free addresses that may go @param held all single addresses of the interface, so that the rest of a block is known
  */
 function emptiestBlocksFirst(free: readonly string[], held: readonly string[]): readonly string[] {
   const blockOf = (address: string): number => Math.floor((parseIPv4(address) ?? 0) / PREFIX_SIZE)
-  const heldByBlock = new Map<number, number>()
-  for (const address of held) heldByBlock.set(blockOf(address), (heldByBlock.get(blockOf(address)) ?? 0) + 1)
-  const weight = (address: string): number => heldByBlock.get(blockOf(address)) ?? 0
-  return free.toSorted((a, b) => weight(a) - weight(b) || blockOf(a) - blockOf(b))
+  const countByBlock = (addresses: readonly string[]): ((block: number) => number) => {
+    const counts = new Map<number, number>()
+    for (const address of addresses) counts.set(blockOf(address), (counts.get(blockOf(address)) ?? 0) + 1)
+    return (block) => counts.get(block) ?? 0
+  }
+  const freeCount = countByBlock(free)
+  const heldCount = countByBlock(held)
+  const stays = (block: number): number => Number(heldCount(block) > freeCount(block))
+  return free.toSorted((left, right) => {
+    const [a, b] = [blockOf(left), blockOf(right)]
+    return stays(a) - stays(b) || freeCount(a) - freeCount(b) || a - b
+  })
 }
 
 export interface ReleaseFacts {
