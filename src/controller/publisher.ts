@@ -63,6 +63,7 @@ export class Publisher {
   /** The last write: what the passes have done until now. */
   async drain(): Promise<void> {
     this.#trigger.shutdown()
+    this.#retry?.cancel()
     await this.#running
     if (this.#node.state.revision !== this.#publishedRevision) await this.#publish()
   }
@@ -73,8 +74,9 @@ export class Publisher {
     this.#services.writes.cancel(this)
   }
 
+  /** Nothing is written now. A write that failed waits for its retry, whatever is requested meanwhile. */
   #isSilent(): boolean {
-    return this.#services.isSilent() || this.#node.isMalformed
+    return this.#services.isSilent() || this.#node.isMalformed || this.#retry?.dueMs !== undefined
   }
 
   async #publish(): Promise<void> {
