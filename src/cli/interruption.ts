@@ -2,13 +2,16 @@
 const INTERRUPTED = 130
 
 export interface Interruption {
-  /** Resolves with the first SIGINT or SIGTERM. */
+  /** Resolves with the first SIGINT, SIGTERM or SIGHUP, and when nobody reads the output any more. */
   readonly promise: Promise<void>
   /** Signals have their usual effect again. */
   release(): void
 }
 
-/** The first SIGINT or SIGTERM asks for an end in order; a second one ends the process at once. */
+/** Ctrl-C, a supervisor, a terminal that is closed. */
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
+/** The first signal asks for an end in order; a second one ends the process at once. */
 export function interruption(): Interruption {
   const { promise, resolve } = Promise.withResolvers<void>()
   let isFirst = true
@@ -17,13 +20,14 @@ export function interruption(): Interruption {
     isFirst = false
     resolve()
   }
-  process.on('SIGINT', onSignal)
-  process.on('SIGTERM', onSignal)
+  const onClosedOutput = (): void => resolve()
+  for (const signal of SIGNALS) process.on(signal, onSignal)
+  process.stdout.on('error', onClosedOutput)
+  process.stderr.on('error', onClosedOutput)
   return {
     promise,
     release() {
-      process.off('SIGINT', onSignal)
-      process.off('SIGTERM', onSignal)
+      for (const signal of SIGNALS) process.off(signal, onSignal)
     },
   }
 }

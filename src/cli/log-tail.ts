@@ -63,6 +63,7 @@ function describe(record: LogRecord): string {
 }
 
 function valueText(value: unknown): string {
+  if (typeof value === 'number') return String(Math.round(value * 10) / 10)
   const isError = typeof value === 'object' && value !== null && 'message' in value
   const text = isError ? String(value.message) : typeof value === 'string' ? value : JSON.stringify(value)
   return text.length > MAX_VALUE_LENGTH ? `${text.slice(0, MAX_VALUE_LENGTH)}…` : text

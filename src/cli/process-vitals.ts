@@ -18,15 +18,13 @@ export class ProcessVitals {
   }
 
   read(): ProcessReport {
-    const delayMs = (nanoseconds: number): number => Math.max(0, nanoseconds / NANOSECONDS_PER_MS - RESOLUTION_MS)
+    // Without a sample the percentiles are not 0 but the smallest value that the histogram can hold.
+    const delayMs = (nanoseconds: number): number =>
+      this.#histogram.count === 0 ? 0 : Math.max(0, nanoseconds / NANOSECONDS_PER_MS - RESOLUTION_MS)
     return {
       eventLoopP999Ms: delayMs(this.#histogram.percentile(99.9)),
       eventLoopMaxMs: delayMs(this.#histogram.max),
       rssBytes: process.memoryUsage.rss(),
     }
-  }
-
-  stop(): void {
-    this.#histogram.disable()
   }
 }

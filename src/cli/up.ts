@@ -73,57 +73,69 @@ async function run(options: UpOptions, interrupted: Promise<void>): Promise<numb
     goal.observe(report, world)
   })
   const folder = mkdtempSync(join(tmpdir(), 'berth-up-'))
-  const log = logTail(KEPT_LOG_LINES, (line) => display.problem(line))
-  display.showLog(log.lines)
-  let controller: ControllerHandle | undefined
-  let vitals: ProcessVitals | undefined
+  let starting: Promise<ControllerHandle> | undefined
   let ending: Ending
   try {
     const endpoints = await Promise.race([world.ready, interrupted])
     if (endpoints !== undefined) {
-      const kubeconfigPath = join(folder, 'kubeconfig')
-      writeFileSync(kubeconfigPath, endpoints.kubeconfig, { mode: 0o600 })
-      display.announce(exportLines(endpoints, kubeconfigPath))
-      controller = await startUpController({
-        plan: options.plan,
-        endpoints,
-        kubeconfigPath,
-        destination: log.destination,
-      })
-      vitals = new ProcessVitals()
-      display.showVitals(vitals)
+      starting = startIn(folder, endpoints, options, display)
+      await Promise.race([starting, world.ended.then(raise)])
+      display.showVitals(new ProcessVitals())
     }
+    const timeLeftMs = options.timeoutMs - (clock.now() - startMs)
     ending = await Promise.race([
       interrupted.then((): Ending => ({ kind: 'interrupted' })),
-      world.ended.then((error): Ending => ({ kind: 'failed', error })),
+      world.ended.then(failure),
       goal.reached,
-      ...(controller === undefined ? [] : [controller.ended.then((error): Ending => ({ kind: 'failed', error }))]),
-      ...(options.isUntilConverged ? [timeout(options.timeoutMs - (clock.now() - startMs), over.signal)] : []),
+      ...(starting === undefined ? [] : [starting.then(({ ended }) => ended).then(failure)]),
+      ...(options.isUntilConverged ? [timeout(timeLeftMs, over.signal)] : []),
     ])
   } catch (error) {
-    ending = { kind: 'failed', error }
+    ending = failure(error)
   }
-  return finish()
+  world.stopChurn()
+  const report = ending.kind === 'converged' ? ending.report : await world.verify().catch(() => undefined)
+  // The controller stops while its servers still answer: it finishes its writes and releases its lease.
+  await starting?.then((controller) => controller.stop()).catch(() => undefined)
+  await world.stop(clock.sleep(WORLD_GRACE_MS, over.signal))
+  over.abort(new Error('the run is over'))
+  rmSync(folder, { recursive: true, force: true })
+  display.close()
+  return conclude(ending, report, options, (clock.now() - startMs) / 1000)
+}
 
-  async function finish(): Promise<number> {
-    world.stopChurn()
-    const report = ending.kind === 'converged' ? ending.report : await world.verify().catch(() => undefined)
-    await controller?.stop()
-    await world.stop(clock.sleep(WORLD_GRACE_MS, over.signal))
-    over.abort(new Error('the run is over'))
-    vitals?.stop()
-    rmSync(folder, { recursive: true, force: true })
-    display.close()
-    if (ending.kind === 'failed') process.stderr.write(`berth up: ${describeError(ending.error)}\n`)
-    if (ending.kind === 'timeout') process.stderr.write(`berth up: not converged after ${options.timeoutMs / 1000} s\n`)
-    for (const violation of report?.violations ?? []) process.stderr.write(`berth up: broken invariant: ${violation}\n`)
-    if (report !== undefined) {
-      const summary = summaryOf(report, { ...options.plan, wallSeconds: (clock.now() - startMs) / 1000 })
-      process.stdout.write(`${options.isJSON ? formatSummary(summary) : describeSummary(summary)}\n`)
-    }
-    if (ending.kind === 'failed') return ending.error instanceof PlanError ? USAGE : FAILED
-    return ending.kind === 'timeout' || (report?.violations.length ?? 0) > 0 ? FAILED : OK
+/** The controller with a kubeconfig of its own; rejects with what keeps it from starting. */
+function startIn(
+  folder: string,
+  endpoints: WorldEndpoints,
+  { plan }: UpOptions,
+  display: UpDisplay,
+): Promise<ControllerHandle> {
+  const kubeconfigPath = join(folder, 'kubeconfig')
+  writeFileSync(kubeconfigPath, endpoints.kubeconfig, { mode: 0o600 })
+  display.announce(exportLines(endpoints, kubeconfigPath))
+  const log = logTail(KEPT_LOG_LINES, (line) => display.problem(line))
+  display.showLog(log.lines)
+  return startUpController({ plan, endpoints, kubeconfigPath, destination: log.destination })
+}
+
+/** Says how it ended. @returns the exit code */
+function conclude(
+  ending: Ending,
+  report: WorldReport | undefined,
+  { plan, isJSON, timeoutMs }: UpOptions,
+  wallSeconds: number,
+): number {
+  const complain = (text: string): boolean => process.stderr.write(`berth up: ${text}\n`)
+  if (ending.kind === 'failed') complain(describeError(ending.error))
+  if (ending.kind === 'timeout') complain(`not converged after ${timeoutMs / 1000} s`)
+  for (const violation of report?.violations ?? []) complain(`broken invariant: ${violation}`)
+  if (report !== undefined) {
+    const summary = summaryOf(report, { ...plan, wallSeconds })
+    process.stdout.write(`${isJSON ? formatSummary(summary) : describeSummary(summary)}\n`)
   }
+  if (ending.kind === 'failed') return ending.error instanceof PlanError ? USAGE : FAILED
+  return ending.kind === 'timeout' || (report?.violations.length ?? 0) > 0 ? FAILED : OK
 }
 
 /** Watches the reports until the run has come to what `--until-converged` asks for; never, without it. */
@@ -175,6 +187,14 @@ function exportLines({ ec2URL, region }: WorldEndpoints, kubeconfigPath: string)
 async function timeout(ms: number, signal: AbortSignal): Promise<Ending> {
   await clock.sleep(ms, signal)
   return { kind: 'timeout' }
+}
+
+function failure(error: unknown): Ending {
+  return { kind: 'failed', error }
+}
+
+function raise(error: Error): never {
+  throw error
 }
 
 function describeError(error: unknown): string {

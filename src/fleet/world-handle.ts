@@ -14,6 +14,7 @@ export class WorldHandle {
   readonly #ended = Promise.withResolvers<Error>()
   #verifying: PromiseWithResolvers<WorldReport>[] = []
   #isStopping = false
+  #failure: Error | undefined
 
   /** @param onReport told several times a second how the world is */
   constructor(plan: WorldPlan, onReport: (report: WorldReport) => void) {
@@ -47,6 +48,7 @@ export class WorldHandle {
 
   /** A report after a fresh look at every address. Rejects when the world has ended. */
   verify(): Promise<WorldReport> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure)
     const verifying = Promise.withResolvers<WorldReport>()
     this.#verifying.push(verifying)
     this.#send({ kind: 'verify' })
@@ -82,6 +84,7 @@ export class WorldHandle {
   }
 
   #end(reason: Error): void {
+    this.#failure ??= reason
     this.#ready.reject(reason)
     for (const { reject } of this.#verifying.splice(0)) reject(reason)
     if (!this.#isStopping) this.#ended.resolve(reason)

@@ -48,10 +48,14 @@ export class World {
   readonly #violations = new Set<string>()
   readonly #stopping = new AbortController()
   readonly #startMs: number
-  /** As the last look at every address found it: pod addresses by instance, attached interfaces, addresses open and attached. */
+  /**
+   * As the last look at every address found it: pod addresses by instance, attached interfaces, addresses open and attached, addresses
+   * in pods' hands. Counts of one moment, so that they fit together.
+   */
   #attached = new Map<string, Set<string>>()
   #attachedCount = 0
   #openCount = 0
+  #heldCount = 0
   #nextOrdinal = 0
   #isPopulated = false
   #isChurning = false
@@ -131,8 +135,11 @@ export class World {
       this.#attached.set(iface.instanceID, addresses)
     }
     this.#openCount = 0
-    for (const { instanceID, open } of view.nodes)
+    this.#heldCount = 0
+    for (const { instanceID, open, holdings } of view.nodes) {
+      this.#heldCount += holdings.length
       for (const address of open) if (this.#attached.get(instanceID)?.has(address) === true) this.#openCount++
+    }
   }
 
   /** How the world is. Interfaces and addresses are those of the last look at all of them. */
@@ -155,11 +162,9 @@ export class World {
 
   async #report(missing: (node: SimulatedNode) => number): Promise<WorldReport> {
     const calls = await this.#account.calls(this.#stopping.signal)
-    let addressesUsed = 0
     let nodesConverged = 0
     let nodesEverConverged = 0
     for (const node of this.#nodes.values()) {
-      addressesUsed += node.agent.ipam.heldCount
       if (missing(node) === 0) {
         nodesConverged++
         node.hasConverged = true
@@ -178,7 +183,7 @@ export class World {
       longestWaitMs,
       podWaits: waits,
       addressesAvailable: this.#openCount,
-      addressesUsed,
+      addressesUsed: this.#heldCount,
       interfaces: this.#attachedCount,
       calls,
       isChurning: this.#isChurning,

@@ -5,7 +5,7 @@ test('keeps the last lines in a form for people, and tells about problems', () =
   const problems: string[] = []
   const tail = logTail(2, (line) => problems.push(line))
   tail.destination.write('{"level":"info","time":1,"msg":"Started","node":"a"}\n{"level":"warn","msg":"Slow",')
-  tail.destination.write('"error":{"message":"no answer","stack":"…"},"count":3}\n')
+  tail.destination.write('"error":{"message":"no answer","stack":"…"},"count":3.04}\n')
   tail.destination.write('{"level":"info","msg":"Assigned addresses","interfaceID":"eni-1"}\n')
   expect(tail.lines).toEqual(['warn  Slow error=no answer count=3', 'info  Assigned addresses interfaceID=eni-1'])
   expect(problems).toEqual(['warn  Slow error=no answer count=3'])
