@@ -42,7 +42,10 @@ const TYPED_MEMBERS = {
     'getMinimumAllocatableIPv4',
     'isPrefixDelegated',
   ] as const satisfies readonly (keyof NodeOperations)[],
-  PrefixOperations: ['releaseIPPrefixes', 'getUsedIPWithPrefixes'] as const satisfies readonly (keyof PrefixOperations)[],
+  PrefixOperations: [
+    'releaseIPPrefixes',
+    'getUsedIPWithPrefixes',
+  ] as const satisfies readonly (keyof PrefixOperations)[],
   StaticIPOperations: ['allocateStaticIP'] as const satisfies readonly (keyof StaticIPOperations)[],
   CIDROperations: [
     'getAttachedCIDRs',
