@@ -94,8 +94,8 @@ export class MaintenancePass {
     const { operations, name } = this.#node
     const packed = this.#node.state.resource
     if (packed === undefined || operations === undefined) return { kind: 'idle', why: { kind: 'held' } }
-    const available = this.#node.recalculate()
     const resource = unpackResource(packed)
+    const available = this.#node.recalculate(resource)
     const nowMs = clock.now()
     const step =
       available === undefined
@@ -175,7 +175,7 @@ export class MaintenancePass {
         return
       case 'attached':
         this.#node.apply({ kind: 'changed' })
-        this.#node.recalculate()
+        if (outcome.addressCount === 0) this.#lookAgain()
         if (outcome.addressCount === 0 && this.#isInNeed()) progress.failures.push(withoutProgress(step, outcome))
         return
       case 'staticIPAssigned':
@@ -245,6 +245,11 @@ export class MaintenancePass {
     } catch {
       // The node is gone: the read ends at once, and so does the pass.
     }
+  }
+
+  #lookAgain(): void {
+    const { resource } = this.#node.state
+    if (resource !== undefined) this.#node.recalculate(unpackResource(resource))
   }
 
   #isInNeed(): boolean {

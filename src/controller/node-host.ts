@@ -1,3 +1,4 @@
+import type { CiliumNode } from '../ipam/cilium-node.ts'
 import type { NodeOperations } from '../ipam/contracts.ts'
 import type { NodeEvent, NodeState } from '../ipam/node-state.ts'
 import type { IdleReason } from '../ipam/plan-maintenance.ts'
@@ -16,8 +17,13 @@ export interface NodeHost {
   /** The newest version of the resource cannot be read: it is not written either. */
   readonly isMalformed: boolean
   apply(event: NodeEvent): void
-  /** Looks at the provider's cache. @returns the addresses open to pods, undefined while the inventory is not known */
-  recalculate(): AllocationMap | undefined
+  /**
+   * Looks at the provider's cache.
+   *
+   * @param resource the newest version, unpacked
+   * @returns the addresses open to pods, undefined while the inventory is not known
+   */
+  recalculate(resource: CiliumNode): AllocationMap | undefined
   /** Asks for a further pass where there is something to do. */
   evaluate(reason: string): boolean
   /** A pass is over. */

@@ -220,7 +220,8 @@ export class NodeManager {
   setInstancesAPIReadiness(isReady: boolean): void {
     if (this.#isPrepared === isReady) return
     this.#isPrepared = isReady
-    if (isReady) for (const node of this.getNodesByIPWatermark()) node.wake('ready')
+    // Passes begin by urgency whatever the order here.
+    if (isReady) this.#wake([...this.#nodes.values()], 'ready')
   }
 
   instancesAPIIsReady(): boolean {
@@ -316,12 +317,19 @@ export class NodeManager {
     this.#gauges.delete(node.name)
   }
 
+  /** Only nodes with a need or an excess are sorted: in a large fleet nearly all have neither. */
   #byWatermark(nodes: Iterable<Node>): Node[] {
-    const entries = [...nodes].map((node) => {
-      const { neededIPs, excessIPs } = node.stats().ipv4
-      return { name: node.name, neededIPs, excessIPs, node }
-    })
-    return orderByWatermark(entries, this.#options.config.releaseExcessIPs).map(({ node }) => node)
+    const atRest: Node[] = []
+    const others: { name: string; neededIPs: number; excessIPs: number; node: Node }[] = []
+    for (const node of nodes) {
+      if (node.getNeededAddresses() === 0) atRest.push(node)
+      else others.push({ name: node.name, ...pickNeed(node), node })
+    }
+    const ordered = orderByWatermark(others, this.#options.config.releaseExcessIPs).map(({ node }) => node)
+    const firstExcess = ordered.findIndex((node) => node.getNeededAddresses() < 0)
+    return firstExcess === -1
+      ? [...ordered, ...atRest]
+      : [...ordered.slice(0, firstExcess), ...atRest, ...ordered.slice(firstExcess)]
   }
 
   #nodeChanged(node: Node): void {
@@ -340,11 +348,26 @@ export class NodeManager {
     this.#hasFullSync = true
     await this.resync(result)
     // What waited for the first sync: releases, and nodes whose instance it did not show.
-    if (isFirst) for (const node of this.#nodes.values()) node.wake('first full sync')
+    const waiting = [...this.#nodes.values()].filter((node) => node.waitsForFullSync)
+    if (isFirst) this.#wake(waiting, 'first full sync')
   }
 
   #wakeMissing(): void {
-    for (const node of this.#nodes.values()) if (node.state.view.kind === 'missing') node.wake('full sync failed')
+    const missing = [...this.#nodes.values()].filter(({ state }) => state.view.kind === 'missing')
+    this.#wake(missing, 'full sync failed')
+  }
+
+  /** In slices: however many there are, the event loop gets its turn. */
+  #wake(nodes: readonly Node[], reason: string): void {
+    for (const node of nodes) {
+      const walk = this.#walks.run(node, 0, () => {
+        node.wake(reason)
+        return Promise.resolve()
+      })
+      walk.catch((error: unknown) => {
+        this.#options.log.error({ node: node.name, err: error }, 'Looking at a node failed by a defect')
+      })
+    }
   }
 
   #missingReadsFromMs(): number {
@@ -381,6 +404,11 @@ export class NodeManager {
       'Another controller writes the same fields of a CiliumNode; stop its IPAM, then restart this one. Nothing is written from now on',
     )
   }
+}
+
+function pickNeed(node: Node): { readonly neededIPs: number; readonly excessIPs: number } {
+  const { neededIPs, excessIPs } = node.stats().ipv4
+  return { neededIPs, excessIPs }
 }
 
 /** Trying again cannot help. */

@@ -169,8 +169,9 @@ export class Node implements NodeHost {
     const before = this.#state.resource
     if (before !== undefined && isOlderVersion(resource, before)) return false
     this.#isMalformed = false
-    this.apply({ kind: 'resourceSeen', resource: packResource(resource, before), nowMs: this.#services.clock.now() })
-    this.#publisher.observe(resource)
+    const now = packResource(resource, before)
+    this.apply({ kind: 'resourceSeen', resource: now, nowMs: this.#services.clock.now() })
+    this.#publisher.observe(resource, before, now)
     if (resource.spec.instanceID === '') {
       this.apply({ kind: 'waiting', cause: { kind: 'noInstanceID' }, nextTryAt: undefined })
       this.#publisher.request('no instance ID')
@@ -179,7 +180,7 @@ export class Node implements NodeHost {
     if (this.#operations === undefined) this.#operations = this.#services.implementation.createNode(resource)
     else this.#operations.updatedNode(resource)
     this.#warnOfCeiling(resource)
-    const isNeeded = this.evaluate('resource update')
+    const isNeeded = this.#evaluate(resource, 'resource update')
     if (this.#state.statistics.ipv4.neededIPs > 0) this.#pass.interruptProof()
     return isNeeded
   }
@@ -203,6 +204,11 @@ export class Node implements NodeHost {
   /** Something that the node may wait for has happened: the controller acts again, the first full sync is done. */
   wake(reason: string): void {
     this.evaluate(reason)
+  }
+
+  /** The last pass ended on something that the first full sync decides. */
+  get waitsForFullSync(): boolean {
+    return this.#why.kind === 'releaseDeferred' || this.#why.kind === 'instanceMissing'
   }
 
   /** Room appeared in a subnet. */
@@ -253,11 +259,23 @@ export class Node implements NodeHost {
     )
   }
 
-  /** Recalculates, asks for a pass where one has something to do, and for a write where something changed. */
   evaluate(reason: string): boolean {
-    if (this.isStopped || this.#operations === undefined || this.#state.resource === undefined) return false
-    const resource = unpackResource(this.#state.resource)
-    this.#refresh(resource, this.#operations)
+    const packed = this.#state.resource
+    return packed !== undefined && this.#evaluate(unpackResource(packed), reason)
+  }
+
+  recalculate(resource: CiliumNode): AllocationMap | undefined {
+    if (this.#operations === undefined) return undefined
+    const { clock, config } = this.#services
+    const { event, available } = refreshNode(this.#state, resource, this.#operations, { config, nowMs: clock.now() })
+    this.apply(event)
+    return available
+  }
+
+  /** Recalculates, asks for a pass where one has something to do, and for a write where something changed. */
+  #evaluate(resource: CiliumNode, reason: string): boolean {
+    if (this.isStopped || this.#operations === undefined) return false
+    this.recalculate(resource)
     const gates = this.#gates(resource)
     const state = this.#state
     const isDoubtful = state.staleSinceMs !== undefined || state.view.kind !== 'known'
@@ -289,19 +307,6 @@ export class Node implements NodeHost {
       dueCIDRCount: dueCIDRs(cidrs, clock.now(), config.excessIPReleaseDelayMs).length,
       profile: config.profile,
     })
-  }
-
-  recalculate(): AllocationMap | undefined {
-    const { resource } = this.#state
-    if (resource === undefined || this.#operations === undefined) return undefined
-    return this.#refresh(unpackResource(resource), this.#operations)
-  }
-
-  #refresh(resource: CiliumNode, operations: NodeOperations): AllocationMap | undefined {
-    const { clock, config } = this.#services
-    const { event, available } = refreshNode(this.#state, resource, operations, { config, nowMs: clock.now() })
-    this.apply(event)
-    return available
   }
 
   apply(event: NodeEvent): void {

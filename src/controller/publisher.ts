@@ -2,6 +2,7 @@ import type { CiliumNode, OwnedSpec, OwnedStatus } from '../ipam/cilium-node.ts'
 import type { NodeState } from '../ipam/node-state.ts'
 import { wantedSpec, wantedStatus } from '../ipam/node-status.ts'
 import { publishReleaseIPs } from '../ipam/release-handshake.ts'
+import type { SeenResource } from '../ipam/seen-resource.ts'
 import { isOlderVersion, packResource, unpackResource } from '../ipam/seen-resource.ts'
 import type { AllocationMap } from '../ipam/types.ts'
 import type { Timer } from '../runtime/timer.ts'
@@ -20,6 +21,12 @@ const FIRST_RETRY_MS = 2_000
 const LONGEST_RETRY_MS = 60_000
 
 const NO_ADDRESSES: AllocationMap = new Map()
+
+/** What the last attempts of a sync wanted to be there. */
+interface Wanted {
+  status: OwnedStatus | undefined
+  spec: OwnedSpec | undefined
+}
 
 /** Keeps one node's resource in step with its state: status first, then spec, and only when something changed. */
 export class Publisher {
@@ -55,9 +62,15 @@ export class Publisher {
     if (this.#node.state.revision !== this.#publishedRevision && !this.#isSilent()) this.#trigger.trigger(reason)
   }
 
-  /** Watches for another writer of our fields. While a write of ours is under way its answer is awaited first. */
-  observe(resource: CiliumNode): void {
-    if (!this.#isWriting) this.#observeFields(fieldsOf(resource))
+  /**
+   * Watches for another writer of our fields. While a write of ours is under way its answer is awaited first.
+   *
+   * @param before the version known until now: what it says is ours
+   */
+  observe(resource: CiliumNode, before: SeenResource | undefined, now: SeenResource): void {
+    if (before === undefined || before.own === now.own || this.#isWriting) return
+    this.#rememberBaseline(before)
+    this.#observeFields(fieldsOf(resource))
   }
 
   /** The last write: what the passes have done until now. */
@@ -92,19 +105,22 @@ export class Publisher {
     if (state.resource === undefined || signal.aborted || this.#isSilent()) return
     const revision = state.revision
     // The pool is taken before the status is written, so that it never names an address whose interface the status lacks.
-    const pool = this.#node.recalculate()
-    const seen = unpackResource(this.#node.state.resource ?? state.resource)
+    const seen = unpackResource(state.resource)
+    const pool = this.#node.recalculate(seen)
     this.#isWriting = true
+    const wanted: Wanted = { status: undefined, spec: undefined }
     const result = await syncToAPIServer({
       apiServer: this.#services.apiServer,
       seen,
-      wantedStatus: (version) => this.#wantedStatus(version, pool),
-      wantedSpec: pool === undefined ? undefined : (version) => this.#wantedSpec(version, pool),
+      wantedStatus: (version) => (wanted.status = this.#wantedStatus(version, pool)),
+      wantedSpec: pool === undefined ? undefined : (version) => (wanted.spec = this.#wantedSpec(version, pool)),
       signal,
     })
     this.#isWriting = false
     if (signal.aborted || result.kind === 'gone') return
-    this.#adopt(result.seen, seen)
+    // A write without an answer may have had its effect.
+    if (result.hasWritten || result.kind === 'failed') this.#rememberWritten(state.resource, wanted)
+    this.#adopt(result.seen, seen, result.kind === 'done')
     if (result.kind === 'failed') return this.#retryLater(result.error, name)
     this.#failureCount = 0
     this.#publishedRevision = revision
@@ -115,22 +131,18 @@ export class Publisher {
     const { state, operations } = this.#node
     const attached = pool ?? version.spec.ipam.pool ?? NO_ADDRESSES
     const isKnown = state.view.kind === 'known'
-    const status = wantedStatus({
+    return wantedStatus({
       generation: this.#generationOf(version),
       provider: isKnown ? operations?.populateStatusFields() : undefined,
       releaseIPs: publishReleaseIPs(state.release, version.status.releaseIPs, attached).releaseIPs,
       assignedStaticIP: state.statistics.assignedStaticIP,
       operatorError: state.notice.text,
     })
-    this.#recordOurs(fieldsOfStatus(status))
-    return status
   }
 
   #wantedSpec(version: CiliumNode, pool: AllocationMap): OwnedSpec {
     const floor = this.#node.operations?.getMinimumAllocatableIPv4() ?? 0
-    const spec = wantedSpec(version, { generation: this.#generationOf(version), pool, floor })
-    this.#recordOurs(fieldsOfSpec(spec))
-    return spec
+    return wantedSpec(version, { generation: this.#generationOf(version), pool, floor })
   }
 
   #generationOf(version: CiliumNode): NodeState['generation'] {
@@ -139,14 +151,17 @@ export class Publisher {
   }
 
   /** The newest version that the writes came to know becomes the node's. */
-  #adopt(version: CiliumNode, before: CiliumNode): void {
+  #adopt(version: CiliumNode, before: CiliumNode, isOurs: boolean): void {
     const { state } = this.#node
-    if (version === before || state.resource === undefined) {
-      if (state.resource !== undefined) this.#observeFields(fieldsOf(unpackResource(state.resource)))
+    if (state.resource === undefined) return
+    if (version === before) {
+      // Nothing was written; what the watch delivered meanwhile is looked at now.
+      if (state.resource.resourceVersion !== before.resourceVersion)
+        this.#observeFields(fieldsOf(unpackResource(state.resource)))
       return
     }
     // What the API server made of our write (defaults, pruned fields) is ours too.
-    this.#recordOurs(fieldsOf(version))
+    if (isOurs) this.#recordOurs(fieldsOf(version))
     this.#observeFields(fieldsOf(version))
     // The watch may have brought a later version while the answer was on its way: that one stays.
     const isLate = isOlderVersion(version, state.resource)
@@ -166,6 +181,17 @@ export class Publisher {
     )
     this.#retry ??= this.#services.timers.timer(() => this.request('retry'))
     this.#retry.setAt(this.#services.clock.now() + waitMs)
+  }
+
+  /** What was there before we began is ours. Worked out only when the resource changes for the first time. */
+  #rememberBaseline(before: SeenResource): void {
+    if (this.#fields.size === 0) this.#observeFields(fieldsOf(unpackResource(before)))
+  }
+
+  #rememberWritten(before: SeenResource, { status, spec }: Wanted): void {
+    this.#rememberBaseline(before)
+    if (status !== undefined) this.#recordOurs(fieldsOfStatus(status))
+    if (spec !== undefined) this.#recordOurs(fieldsOfSpec(spec))
   }
 
   #recordOurs(fields: ReadonlyMap<OwnField, number>): void {

@@ -303,14 +303,16 @@ export class FakeProvider implements AllocationImplementation {
 
 class FakeOperations implements NodeOperations {
   readonly #provider: FakeProvider
-  #resource: CiliumNode
+  #instanceID: string
+  #used: AllocationMap
   readonly prefixes: PrefixOperations
   readonly staticIP: StaticIPOperations
   readonly cidrs: CIDROperations
 
   constructor(provider: FakeProvider, resource: CiliumNode) {
     this.#provider = provider
-    this.#resource = resource
+    this.#instanceID = resource.spec.instanceID
+    this.#used = resource.status.used
     this.prefixes = {
       releaseIPPrefixes: (action, context) => this.#release('releaseIPPrefixes', action, context),
       getUsedIPWithPrefixes: (used) => used.size,
@@ -337,7 +339,8 @@ class FakeOperations implements NodeOperations {
   }
 
   updatedNode(resource: CiliumNode): void {
-    this.#resource = resource
+    this.#instanceID = resource.spec.instanceID
+    this.#used = resource.status.used
   }
 
   populateStatusFields(): ProviderStatus | undefined {
@@ -411,7 +414,7 @@ class FakeOperations implements NodeOperations {
   }
 
   prepareIPRelease(excess: number): ReleaseAction {
-    const used = this.#resource.status.used
+    const used = this.#used
     let best: ReleaseAction = {
       interfaceID: '',
       poolID: '',
@@ -471,10 +474,6 @@ class FakeOperations implements NodeOperations {
     if (!this.#provider.prefixDelegation || !this.#provider.hasInstance(this.#instanceID))
       return this.#provider.prefixDelegation
     return this.#interfaces().every((iface) => iface.addresses.length === 0 || iface.prefixes.length > 0)
-  }
-
-  get #instanceID(): string {
-    return this.#resource.spec.instanceID
   }
 
   #interfaces(): readonly FakeInterface[] {
