@@ -13,7 +13,12 @@ import { isSameInterface } from './same-interface.ts'
 import type { AWSProviderConfig, ENI } from './types.ts'
 
 type Interfaces = ReadonlyMap<string, ENI>
+/** Attached interfaces as a listing shows them, by instance and ID. */
+type InstanceListing = Map<string, Map<string, ENI>>
 const NO_INTERFACES: Interfaces = new Map()
+
+/** Instances of a full listing that are taken over at once (count); other work runs in between. */
+const TAKEN_OVER_AT_ONCE = 500
 
 export interface InstancesManagerDependencies {
   readonly listings: EC2Listings
@@ -129,23 +134,21 @@ export class InstancesManager {
     return this.#whileReading(startedAtMs, async () => {
       const { subnetIDsFilter, subnetTagsFilter, instanceTagsFilter } = this.#config
       const hasSubnetFilters = subnetFilters(subnetTagsFilter, subnetIDsFilter).length > 0
-      const listed = byInstance(
-        await this.#listings.describeInterfaces(
-          {
-            subnetIDs: hasSubnetFilters ? [...this.#infrastructure.current.subnets.keys()].sort() : undefined,
-            instanceFilters: tagFilters(instanceTagsFilter),
-          },
-          context,
-          (page) => this.#reuseRecords(page),
-        ),
+      const listed: InstanceListing = new Map()
+      await this.#listings.describeInterfaces(
+        {
+          subnetIDs: hasSubnetFilters ? [...this.#infrastructure.current.subnets.keys()].sort() : undefined,
+          instanceFilters: tagFilters(instanceTagsFilter),
+        },
+        context,
+        (page) => this.#collect(page, listed),
       )
       this.#missingInstanceCount = [...this.#tracked.keys()].filter((id) => !listed.has(id)).length
-      const doubtful = [...this.#tracked.keys()]
-        .filter((id) => this.#isDoubtful(id, listed.get(id), startedAtMs))
-        .sort()
-      const isDoubtful = new Set(doubtful)
-      const changed = this.#applyFullListing(listed, isDoubtful, startedAtMs)
-      if (doubtful.length > 0) changed.push(...(await this.#verify(doubtful, listed, context)))
+      const doubtful = new Set(
+        [...this.#tracked.keys()].filter((id) => this.#isDoubtful(id, listed.get(id), startedAtMs)),
+      )
+      const changed = await this.#takeOver(listed, doubtful, startedAtMs, context)
+      if (doubtful.size > 0) changed.push(...(await this.#verify([...doubtful].sort(), listed, context)))
       this.#recent.forgetBefore(startedAtMs)
       return { startedAtMs, changedInstanceIDs: changed.sort() }
     })
@@ -162,21 +165,30 @@ export class InstancesManager {
    */
   #isDoubtful(instanceID: string, listed: Interfaces | undefined, startedAtMs: number): boolean {
     if (this.#isReadAfter(instanceID, startedAtMs)) return false
-    if (listed === undefined || primaryInterface([...listed.values()]) === undefined) return true
-    const seen = this.#recent.replay(instanceID, listed, startedAtMs)
-    return [...(this.interfacesOf(instanceID)?.keys() ?? [])].some((interfaceID) => !seen.has(interfaceID))
+    if (listed === undefined || primaryInterface(listed.values()) === undefined) return true
+    const seen = this.#recent.has(instanceID, startedAtMs)
+      ? this.#recent.replay(instanceID, listed, startedAtMs)
+      : listed
+    for (const interfaceID of this.interfacesOf(instanceID)?.keys() ?? []) if (!seen.has(interfaceID)) return true
+    return false
   }
 
-  #applyFullListing(
-    listed: ReadonlyMap<string, Interfaces>,
+  /** Takes a full listing over, in steps between which other work runs. Each instance stands for itself. */
+  async #takeOver(
+    listed: InstanceListing,
     doubtful: ReadonlySet<string>,
     startedAtMs: number,
-  ): string[] {
+    context: CallContext,
+  ): Promise<string[]> {
     const changed: string[] = []
+    let count = 0
     for (const [instanceID, interfaces] of listed) {
-      if (doubtful.has(instanceID)) continue
-      if (this.#applyInstance(instanceID, interfaces, startedAtMs)) changed.push(instanceID)
+      if (!doubtful.has(instanceID) && this.#applyInstance(instanceID, interfaces, startedAtMs))
+        changed.push(instanceID)
+      if (++count % TAKEN_OVER_AT_ONCE === 0) await this.#clock.sleep(0, context.signal)
     }
+    // Sorting all IDs is worth it only where some may be left over.
+    if (this.#instances.instanceCount <= listed.size && doubtful.size === 0) return changed
     for (const instanceID of this.#instances.instanceIDs()) {
       if (listed.has(instanceID) || doubtful.has(instanceID)) continue
       if (this.#applyInstance(instanceID, NO_INTERFACES, startedAtMs)) changed.push(instanceID)
@@ -187,7 +199,7 @@ export class InstancesManager {
   /** Asks for instances by their IDs. When that fails, what is known is kept and what was listed is added to it. */
   async #verify(
     doubtful: readonly string[],
-    listed: ReadonlyMap<string, Interfaces>,
+    listed: InstanceListing,
     context: CallContext,
   ): Promise<readonly string[]> {
     this.#log.info(
@@ -217,9 +229,8 @@ export class InstancesManager {
   async #readInstances(instanceIDs: readonly string[], context: CallContext): Promise<SyncResult> {
     const startedAtMs = this.#clock.now()
     return this.#whileReading(startedAtMs, async () => {
-      const listed = byInstance(
-        await this.#listings.describeInterfacesOfInstances(instanceIDs, context, (page) => this.#reuseRecords(page)),
-      )
+      const listed: InstanceListing = new Map()
+      await this.#listings.describeInterfacesOfInstances(instanceIDs, context, (page) => this.#collect(page, listed))
       const changedInstanceIDs = instanceIDs.filter((instanceID) =>
         this.#applyInstance(instanceID, listed.get(instanceID) ?? NO_INTERFACES, startedAtMs),
       )
@@ -245,16 +256,9 @@ export class InstancesManager {
       return previous.size > 0
     }
     this.#syncedAtMs.set(instanceID, startedAtMs)
-    const entries = [...interfaces]
-    if (entries.length === previous.size && entries.every(([id, eni]) => previous.get(id) === eni)) return false
+    if (isIdentical(interfaces, previous)) return false
     this.#instances.replaceInstance(instanceID, interfaces)
-    return (
-      entries.length !== previous.size ||
-      entries.some(([id, eni]) => {
-        const before = previous.get(id)
-        return before === undefined || !isSameInterface(before, eni)
-      })
-    )
+    return interfaces.size !== previous.size || [...interfaces].some(([id, eni]) => !isSame(eni, previous.get(id)))
   }
 
   #forget(instanceID: string): void {
@@ -267,12 +271,19 @@ export class InstancesManager {
     return (this.#syncedAtMs.get(instanceID) ?? Number.NEGATIVE_INFINITY) > startedAtMs
   }
 
-  /** A page with our own records where they say the same: most of a sync then compares by identity. */
-  #reuseRecords(page: readonly ListedInterface[]): readonly ListedInterface[] {
-    return page.map(({ instanceID, eni }) => ({
-      instanceID,
-      eni: this.#recordOf(eni, this.interfacesOf(instanceID)?.get(eni.id)),
-    }))
+  /**
+   * Adds a page to a listing, with our own records where they say the same: most of a sync then compares by identity. Unattached
+   * interfaces are left out.
+   */
+  #collect(page: readonly ListedInterface[], listed: InstanceListing): readonly ListedInterface[] {
+    for (const { instanceID, eni } of page) {
+      if (instanceID === '') continue
+      const record = this.#recordOf(eni, this.interfacesOf(instanceID)?.get(eni.id))
+      const interfaces = listed.get(instanceID)
+      if (interfaces === undefined) listed.set(instanceID, new Map([[eni.id, record]]))
+      else interfaces.set(eni.id, record)
+    }
+    return []
   }
 
   #recordOf(eni: ENI, previous: ENI | undefined): ENI {
@@ -298,14 +309,12 @@ export class InstancesManager {
   }
 }
 
-/** Attached interfaces by instance and ID; unattached ones are left out. */
-function byInstance(listed: readonly ListedInterface[]): ReadonlyMap<string, Interfaces> {
-  const instances = new Map<string, Map<string, ENI>>()
-  for (const { instanceID, eni } of listed) {
-    if (instanceID === '') continue
-    const interfaces = instances.get(instanceID)
-    if (interfaces === undefined) instances.set(instanceID, new Map([[eni.id, eni]]))
-    else interfaces.set(eni.id, eni)
-  }
-  return instances
+function isIdentical(a: Interfaces, b: Interfaces): boolean {
+  if (a.size !== b.size) return false
+  for (const [interfaceID, eni] of a) if (b.get(interfaceID) !== eni) return false
+  return true
+}
+
+function isSame(eni: ENI, before: ENI | undefined): boolean {
+  return before !== undefined && isSameInterface(before, eni)
 }

@@ -40,8 +40,9 @@ export function compareInterfaces(a: ENI, b: ENI): number {
 }
 
 /** The interface the instance was launched with. */
-export function primaryInterface(interfaces: readonly ENI[]): ENI | undefined {
-  return interfaces.find((eni) => eni.number === 0 && eni.networkCardIndex === 0)
+export function primaryInterface(interfaces: Iterable<ENI>): ENI | undefined {
+  for (const eni of interfaces) if (eni.number === 0 && eni.networkCardIndex === 0) return eni
+  return undefined
 }
 
 /**
