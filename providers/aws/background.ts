@@ -73,7 +73,7 @@ export class BackgroundWork {
         return
       } catch (error) {
         if (this.#signal.aborted) break
-        const fields = { ...job.fields, reason: job.reason, attempt, error: String(error) }
+        const fields = { ...job.fields, reason: job.reason, attempt, error }
         if (attempt >= MAX_ATTEMPTS || isHopeless(error)) {
           this.#log.error(fields, 'Gave up work in the background')
           return

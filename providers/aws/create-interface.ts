@@ -274,7 +274,7 @@ async function readUnreadable(interfaceID: string, instanceID: string, deps: Cre
     await deps.readInstance()
   } catch (error) {
     if (!(error instanceof CloudAPIError)) throw error
-    deps.log.warn({ instanceID, interfaceID, error: error.message }, 'Cannot read a new interface, the next sync will')
+    deps.log.warn({ instanceID, interfaceID, error }, 'Cannot read a new interface, the next sync will')
   }
 }
 

@@ -42,7 +42,8 @@ export class InstanceReads {
   }
 
   /** @returns a read that began after this call; of its changes only this instance. @throws what the read throws */
-  request(instanceID: string, context: CallContext): Promise<SyncResult> {
+  async request(instanceID: string, context: CallContext): Promise<SyncResult> {
+    context.signal.throwIfAborted()
     const { promise, resolve, reject } = Promise.withResolvers<SyncResult>()
     const waiters = this.#queued.get(instanceID)
     const waiter = { context, resolve, reject }

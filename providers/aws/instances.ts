@@ -210,10 +210,7 @@ export class InstancesManager {
       return (await this.#readInstances(doubtful, context)).changedInstanceIDs
     } catch (error) {
       if (context.signal.aborted) throw error
-      this.#log.warn(
-        { count: doubtful.length, error: String(error) },
-        'Cannot confirm instances, keeping what is known',
-      )
+      this.#log.warn({ count: doubtful.length, error }, 'Cannot confirm instances, keeping what is known')
       return doubtful.filter((instanceID) => this.#addListed(instanceID, listed.get(instanceID) ?? NO_INTERFACES))
     }
   }

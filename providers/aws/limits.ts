@@ -75,7 +75,7 @@ export class LimitsTable {
     if (this.#reading !== undefined || signal.aborted) return
     if (this.#readAtMs !== undefined && clock.now() - this.#readAtMs < this.#minIntervalMs) return
     this.#reading = this.#read({ priority: 'below-minimum', reason: 'unknown-instance-type', signal })
-      .catch((error: unknown) => log.warn({ error: String(error) }, 'Cannot read the limits of instance types'))
+      .catch((error: unknown) => log.warn({ error }, 'Cannot read the limits of instance types'))
       .finally(() => {
         this.#reading = undefined
       })

@@ -25,6 +25,8 @@ import type { EC2Filter } from './types.ts'
 const LARGEST_SMALL_PAGE = 100
 /** Interface IDs in one request without page size (count), so that one answer does not hold up the event loop. */
 const IDS_PER_REQUEST = 150
+/** Malformed interfaces that are warned of (count); further ones add nothing. */
+const MAX_MALFORMED = 1000
 
 /** Sees each page of interfaces as it arrives, so that work on it is spread out; what it returns takes the page's place. */
 export type OnPage = (page: readonly ListedInterface[]) => readonly ListedInterface[]
@@ -39,6 +41,8 @@ export class EC2Listings {
   readonly #client: Pick<EC2Client, 'send'>
   readonly #log: Logger
   #isGroupListingForVPCDenied = false
+  /** Interfaces that were warned of. */
+  readonly #malformed = new Set<string>()
 
   constructor(caller: EC2Caller, client: Pick<EC2Client, 'send'>, log: Logger) {
     this.#caller = caller
@@ -268,6 +272,13 @@ export class EC2Listings {
     return new Map(types.map((type) => [type.InstanceType ?? '', limitsOf(type, countsOnlyFirstNetworkCard)]))
   }
 
+  /** Once for each interface: it is in every listing. */
+  #warnOfMalformed(interfaceID: string, fault: string): void {
+    if (this.#malformed.has(interfaceID) || this.#malformed.size >= MAX_MALFORMED) return
+    this.#malformed.add(interfaceID)
+    this.#log.warn({ interfaceID, faults: [fault] }, 'Skipped an interface that cannot be read')
+  }
+
   /** IDs of all interfaces of the instances that match, each once. */
   async #interfaceIDsOfInstances(filters: readonly EC2Filter[], context: CallContext): Promise<readonly string[]> {
     const wire = requestFilters(filters)
@@ -303,8 +314,7 @@ export class EC2Listings {
           output.NetworkInterfaces.flatMap((iface) => {
             const parsed = parseInterface(iface)
             if (parsed.kind === 'parsed') return parsed.listed
-            const { interfaceID, fault } = parsed
-            this.#log.warn({ interfaceID, error: fault }, 'Skipped an interface that cannot be read')
+            this.#warnOfMalformed(parsed.interfaceID, parsed.fault)
             return []
           }),
         ),

@@ -111,4 +111,13 @@ describe('reads of instances', () => {
     state.latencyMs = 0
     expect(await folding.request('i-3', contextOf())).toMatchObject({ changedInstanceIDs: [] })
   })
+
+  test('one who has left already asks for nothing', async () => {
+    const { folding, reads, state } = world()
+    state.failure = new Error('never seen')
+    const gone = AbortSignal.abort(new Error('node deleted'))
+    await expect(folding.request('i-1', contextOf(gone))).rejects.toThrow('node deleted')
+    await settle()
+    expect(reads).toEqual([])
+  })
 })
