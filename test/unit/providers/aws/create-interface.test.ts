@@ -191,6 +191,29 @@ describe('a lost answer', () => {
   })
 })
 
+test('an attachment in doubt that cannot be settled at once fails, and is undone in the background', async () => {
+  const scripted = await world()
+  const trouble = ec2Error('InternalError', 'x', 500)
+  scripted.ec2.respond = inOrder(['AttachNetworkInterface', lostAnswer()], ['DeleteNetworkInterface', trouble])
+  expect(await create(scripted)).toMatchObject({
+    kind: 'failed',
+    condition: 'unableToAttachENI',
+    error: { kind: 'unavailable' },
+  })
+  await scripted.settle()
+  expect(scripted.ec2.callsOf('DeleteNetworkInterface')).toHaveLength(2)
+})
+
+test('a new interface with unusable details that cannot be read either is left to the next sync', async () => {
+  const scripted = await world()
+  const trouble = ec2Error('InternalError', 'x', 500)
+  scripted.ec2.respond = ({ action }) => {
+    if (action === 'CreateNetworkInterface') return { NetworkInterface: { NetworkInterfaceId: 'eni-9' } }
+    return action === 'DescribeNetworkInterfaces' ? trouble : undefined
+  }
+  expect(await create(scripted)).toMatchObject({ kind: 'created', interfaceID: 'eni-9', addressCount: 4 })
+})
+
 describe('an undo', () => {
   const LIMIT = ec2Error('AttachmentLimitExceeded', 'Interface count 4 exceeds the limit for m5.large')
 
@@ -227,6 +250,35 @@ describe('an undo', () => {
     await create(scripted)
     await scripted.settle()
     expect(scripted.ec2.callsOf('DeleteNetworkInterface')).toHaveLength(1)
+  })
+})
+
+describe('a node deleted meanwhile', () => {
+  test.each<{ name: string; respond: Responder; creates: number }>([
+    {
+      name: 'before EC2 shows the new interface',
+      respond: ({ action }) =>
+        action === 'AttachNetworkInterface' ? ec2Error('InvalidNetworkInterfaceID.NotFound', 'x') : undefined,
+      creates: 1,
+    },
+    {
+      name: 'while a lost creation is waited for',
+      respond: inOrder(['CreateNetworkInterface', lostAnswer()]),
+      creates: 2,
+    },
+  ])('$name: its interface is deleted', async ({ respond, creates }) => {
+    const scripted = await world()
+    scripted.ec2.respond = respond
+    const deleted = new AbortController()
+    const creation = scripted.node.createInterface(wanting(4), contextOf(deleted.signal))
+    creation.catch(() => undefined)
+    await scripted.clock.advance(100)
+    deleted.abort(new Error('node deleted'))
+    await expect(creation).rejects.toThrow('node deleted')
+    await scripted.settle()
+    expect(scripted.ec2.callsOf('CreateNetworkInterface')).toHaveLength(creates)
+    expect(scripted.ec2.callsOf('DeleteNetworkInterface')).toHaveLength(1)
+    expect(scripted.ec2.actions.at(-1)).toBe('DeleteNetworkInterface')
   })
 })
 
