@@ -26,6 +26,14 @@ export class FakeAPIServer implements CiliumNodeGetterUpdater {
     return this.calls.filter((made) => made.call === call && (name ?? made.name) === made.name).length
   }
 
+  names(): string[] {
+    return [...this.#nodes.keys()].sort()
+  }
+
+  stopFaults(): void {
+    this.#faults.clear()
+  }
+
   read(name: string): CiliumNode {
     const node = this.#nodes.get(name)
     if (node === undefined) throw new Error(`no CiliumNode ${name}`)

@@ -80,22 +80,15 @@ export class FakeFleet {
   readonly apiServer = new FakeAPIServer()
   readonly log = new RecordingLog()
   readonly metrics = recordingMetrics()
-  readonly manager: NodeManager
+  manager: NodeManager
+  readonly #options: FakeFleetOptions
   readonly #agentDelayMs: number | undefined
 
   constructor(options: FakeFleetOptions = {}) {
     this.provider = new FakeProvider({ ...options.provider, clock: this.clock })
     this.#agentDelayMs = options.agentDelayMs
-    this.manager = new NodeManager({
-      implementation: this.provider,
-      apiServer: this.apiServer,
-      metrics: this.metrics,
-      log: this.log,
-      clock: this.clock,
-      random: seededRandom(options.seed ?? 1),
-      config: { ...DEFAULT_CONFIG, ...options.config },
-      ...(options.pendingPods !== undefined && { pendingPods: options.pendingPods }),
-    })
+    this.#options = options
+    this.manager = this.#newManager()
     this.apiServer.onChange = (node) => {
       this.manager.upsert(node)
       if (this.#agentDelayMs !== undefined && node.status.releaseIPs.size > 0)
@@ -108,6 +101,29 @@ export class FakeFleet {
     await this.advance(1)
     await started
     this.manager.listed()
+  }
+
+  /** The controller is killed, and another one starts on what the cloud and the API server hold. */
+  async restart(): Promise<void> {
+    await this.manager.stop(AbortSignal.abort())
+    this.provider.restart()
+    this.manager = this.#newManager()
+    await this.start()
+    for (const name of this.apiServer.names()) this.manager.upsert(this.apiServer.read(name))
+  }
+
+  #newManager(): NodeManager {
+    const { config, pendingPods, seed = 1 } = this.#options
+    return new NodeManager({
+      implementation: this.provider,
+      apiServer: this.apiServer,
+      metrics: this.metrics,
+      log: this.log,
+      clock: this.clock,
+      random: seededRandom(seed),
+      config: { ...DEFAULT_CONFIG, ...config },
+      ...(pendingPods !== undefined && { pendingPods }),
+    })
   }
 
   /** A machine joins: its instance runs, and its agent has created its resource. */

@@ -148,6 +148,17 @@ export class FakeProvider implements AllocationImplementation {
     }
   }
 
+  /** The process ended: scripted faults, held calls and everything learned of the cloud are gone; the cloud is as it was. */
+  restart(): void {
+    this.#cache.clear()
+    this.#syncedAtMs.clear()
+    this.stopFaults()
+  }
+
+  stopFaults(): void {
+    this.#faults.clear()
+  }
+
   callCount(call: FakeCall, instanceID?: string): number {
     return this.calls.filter((made) => made.call === call && (instanceID ?? made.instanceID) === made.instanceID).length
   }
