@@ -70,7 +70,7 @@ export class FullSync {
       if (signal.aborted) return
       this.#failureCount += 1
       metrics.observeBackgroundSync('failed', (clock.now() - startMs) / 1000)
-      log.warn({ err: error, attempt: this.#failureCount }, 'Unable to read the inventory of the cloud')
+      log.warn({ error, attempt: this.#failureCount }, 'Unable to read the inventory of the cloud')
       onFailed(error)
     }
   }

@@ -148,7 +148,7 @@ export class MaintenancePass {
       signal: this.#proof === undefined ? signal : AbortSignal.any([signal, this.#proof.signal]),
     }
     log.debug({ node: name, instanceID, ...fieldsOf(step), reason: context.reason }, 'Maintaining a node')
-    this.#watchStep(step)
+    if (priority !== 'release') this.#watchStep(step)
     const startMs = clock.now()
     if (step.kind === 'readInstance') this.#services.observers.instanceSync.queueEvent(context.reason)
     await this.#untilAfter(step)
@@ -214,6 +214,7 @@ export class MaintenancePass {
     const cause = waitCauseOf(why, {
       instanceID: state.resource?.instanceID ?? '',
       failureCount: state.failure?.count ?? 0,
+      hasBeenRead: state.view.kind !== 'missing' || state.view.readCount > 0,
       current: state.notice.cause,
     })
     const nextTryAt = dueMs === undefined ? undefined : wallTimeOf(dueMs - nowMs, clock.wallTime())
@@ -283,7 +284,7 @@ export class MaintenancePass {
       log.info({ ...fields, count: outcome.addresses.length }, 'Released addresses')
     else if (outcome.kind === 'cidrsReleased') log.info({ ...fields, count: outcome.cidrs.length }, 'Released CIDRs')
     else if (outcome.kind === 'failed') {
-      log.info({ ...fields, reason: outcome.failure.kind, err: outcome.error }, 'A maintenance step failed')
+      log.info({ ...fields, reason: outcome.failure.kind, error: outcome.error }, 'A maintenance step failed')
     }
   }
 
@@ -292,8 +293,8 @@ export class MaintenancePass {
     const node = this.#node.name
     if (why.kind === 'failed') {
       const { kind, message, poolID, interfaceID } = why.step
-      const nextTryMs = failure === undefined ? undefined : failure.retryAtMs - clock.now()
-      const fields = { node, interfaceID, poolID, reason: kind, message, attempt: failure?.count, nextTryMs }
+      const delayMs = failure === undefined ? undefined : failure.retryAtMs - clock.now()
+      const fields = { node, interfaceID, poolID, reason: kind, error: message, attempt: failure?.count, delayMs }
       log.warn({ ...fields, count: failures.length }, 'A maintenance pass failed')
     }
     if (why.kind !== 'atCapacity') return
@@ -301,7 +302,7 @@ export class MaintenancePass {
     if (this.#capacityWarnedMs !== undefined && nowMs - this.#capacityWarnedMs < CAPACITY_WARNING_INTERVAL_MS) return
     this.#capacityWarnedMs = nowMs
     const { availableIPs, neededIPs, usedIPs } = this.#node.state.statistics.ipv4
-    log.warn({ node, needed: neededIPs, available: availableIPs, used: usedIPs }, 'A node is out of interfaces')
+    log.warn({ node, neededIPs, availableIPs, usedIPs }, 'A node is out of interfaces')
   }
 }
 

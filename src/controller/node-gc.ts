@@ -106,7 +106,7 @@ export class NodeGC {
       const result = await apiServer.delete(node.name, node.uid, node.resourceVersion, signal)
       log.info({ node: node.name, result: result.kind }, 'Deleted a CiliumNode without a Kubernetes node')
     } catch (error) {
-      log.warn({ node: node.name, err: error }, 'Unable to delete a CiliumNode without a Kubernetes node')
+      log.warn({ node: node.name, error }, 'Unable to delete a CiliumNode without a Kubernetes node')
     }
     return true
   }

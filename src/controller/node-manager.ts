@@ -1,6 +1,5 @@
 import type { CiliumNode } from '../ipam/cilium-node.ts'
 import type { SyncResult } from '../ipam/contracts.ts'
-import { CloudAPIError, ConfigError } from '../ipam/errors.ts'
 import type { DestroyPermit } from '../ipam/plan-maintenance.ts'
 import type { PoolQuotaMap } from '../ipam/types.ts'
 import { orderByWatermark } from '../ipam/watermarks.ts'
@@ -15,15 +14,12 @@ import { FullSync } from './full-sync.ts'
 import { Node } from './node.ts'
 import type { CollectableNode } from './node-gc.ts'
 import type { NodeManagerOptions } from './options.ts'
+import { prepareProvider } from './prepare-provider.ts'
 import type { OwnField } from './second-writer.ts'
 
 /** Nodes with this annotation are not managed. cilium operator/watchers/cilium_node.go (1.18 and later) */
 export const IGNORE_ANNOTATION = 'ipam.cilium.io/ignore'
 
-/** Tries of the provider's preparation before the start fails, and the process with it (count). */
-const PREPARE_ATTEMPTS = 8
-const FIRST_PREPARE_RETRY_MS = 1_000
-const LONGEST_PREPARE_RETRY_MS = 30_000
 /** Writes to the API server under way at once (count): the rest is computed late, on the newest versions. */
 const CONCURRENT_WRITES = 32
 /** How long joining nodes wait for the first full sync to show their instances before they read by themselves (ms). */
@@ -66,7 +62,7 @@ export class NodeManager {
   constructor(options: NodeManagerOptions) {
     this.#options = options
     const { clock, config, implementation, log, metrics, random } = options
-    this.#timers = new TimerQueue(clock, (error) => log.error({ err: error }, 'A timer failed by a defect'))
+    this.#timers = new TimerQueue(clock, (error) => log.error({ error }, 'A timer failed by a defect'))
     this.#gauges = new FleetGauges(metrics, clock, this.#timers)
     this.destructiveLimiter = new DestructiveLimiter(config.destructiveCallsPerMinute)
     this.#walks = new KeyedQueue({ concurrency: Math.max(config.parallelAllocWorkers, 1), laneCount: 1 })
@@ -108,8 +104,7 @@ export class NodeManager {
    *   credentials, a request that is wrong), else after a bounded number of tries. The process should then end.
    */
   async start(): Promise<void> {
-    await this.#prepare()
-    if (this.#stopping.signal.aborted) return
+    if (!(await prepareProvider(this.#options, this.#stopping.signal))) return
     this.setInstancesAPIReadiness(true)
     this.#background = this.#fullSync.run(this.#stopping.signal)
   }
@@ -138,7 +133,7 @@ export class NodeManager {
       node.updatedResource(resource)
       if (resource.spec.instanceID !== '') this.#byInstanceID.set(resource.spec.instanceID, node)
     } catch (error) {
-      this.#options.log.error({ node: resource.name, err: error }, 'Unable to handle a CiliumNode')
+      this.#options.log.error({ node: resource.name, error }, 'Unable to handle a CiliumNode')
     }
   }
 
@@ -155,7 +150,7 @@ export class NodeManager {
   /** The newest version of a resource cannot be read: that node is left alone until a readable one arrives. */
   malformed(name: string, faults: readonly string[]): void {
     this.#nodes.get(name)?.malformed()
-    this.#options.log.warn({ node: name, reason: faults.join('; ') }, 'A CiliumNode is malformed and is left alone')
+    this.#options.log.warn({ node: name, faults }, 'A CiliumNode is malformed and is left alone')
   }
 
   /** A CiliumNode is gone. Its instance leaves the cache, so that one which joins again is read afresh. */
@@ -260,28 +255,6 @@ export class NodeManager {
     return !this.#isPrepared || this.#contested !== undefined
   }
 
-  async #prepare(): Promise<void> {
-    const { clock, implementation, log, random } = this.#options
-    const { signal } = this.#stopping
-    for (let attempt = 1; ; attempt++) {
-      try {
-        await implementation.prepare({ priority: 'below-minimum', reason: 'prepare', signal })
-        return
-      } catch (error) {
-        if (signal.aborted) return
-        if (attempt === PREPARE_ATTEMPTS || isFinal(error)) throw error
-        const retryMs = Math.min(FIRST_PREPARE_RETRY_MS * 2 ** (attempt - 1), LONGEST_PREPARE_RETRY_MS)
-        const nextTryMs = retryMs * (0.75 + random.next() / 2)
-        log.warn({ err: error, attempt, nextTryMs }, 'Unable to prepare the cloud provider')
-        try {
-          await clock.sleep(nextTryMs, signal)
-        } catch {
-          return // only the signal ends a sleep early
-        }
-      }
-    }
-  }
-
   /** The node of a resource. One that now names another instance, or was created anew, begins anew. */
   #nodeFor(resource: CiliumNode): Node {
     const known = this.#nodes.get(resource.name)
@@ -365,7 +338,7 @@ export class NodeManager {
         return Promise.resolve()
       })
       walk.catch((error: unknown) => {
-        this.#options.log.error({ node: node.name, err: error }, 'Looking at a node failed by a defect')
+        this.#options.log.error({ node: node.name, error }, 'Looking at a node failed by a defect')
       })
     }
   }
@@ -409,10 +382,4 @@ export class NodeManager {
 function pickNeed(node: Node): { readonly neededIPs: number; readonly excessIPs: number } {
   const { neededIPs, excessIPs } = node.stats().ipv4
   return { neededIPs, excessIPs }
-}
-
-/** Trying again cannot help. */
-function isFinal(error: unknown): boolean {
-  if (error instanceof ConfigError) return true
-  return error instanceof CloudAPIError && (error.kind === 'denied' || error.kind === 'invalid')
 }

@@ -341,15 +341,17 @@ export class Node implements NodeHost {
   #warnOfCeiling(resource: CiliumNode): void {
     const { maxAllocate } = resource.spec.ipam
     if (maxAllocate <= 0) return
-    const { warning = '' } = effectiveMaxAllocate(maxAllocate, this.#operations?.getMaximumAllocatableIPv4() ?? 0)
+    const limit = this.#operations?.getMaximumAllocatableIPv4() ?? 0
+    const { warning = '' } = effectiveMaxAllocate(maxAllocate, limit)
     if (warning !== '' && warning !== this.#ceilingWarning) {
-      this.#services.log.warn({ node: this.name, reason: warning }, 'Configured ceiling of a node cannot be reached')
+      const fields = { node: this.name, wanted: maxAllocate, limit }
+      this.#services.log.warn(fields, 'max-allocate of a node is above the ceiling of its instance')
     }
     this.#ceilingWarning = warning
   }
 
   #reportDefect(error: unknown): void {
-    this.#services.log.error({ node: this.name, err: error }, 'A maintenance pass failed by a defect')
+    this.#services.log.error({ node: this.name, error }, 'A maintenance pass failed by a defect')
     // The node is not parked by a defect: it is tried again, and the others do not notice.
     const count = (this.#state.failure?.count ?? 0) + 1
     const retryAtMs = this.#services.clock.now() + LOOK_AGAIN_MS

@@ -49,7 +49,7 @@ export class Publisher {
       clock: services.clock,
       timers: services.timers,
       observer: services.observers.k8sSync,
-      onError: (error) => services.log.error({ node: node.name, err: error }, 'Publishing a node failed by a defect'),
+      onError: (error) => services.log.error({ node: node.name, error }, 'Publishing a node failed by a defect'),
     })
   }
 
@@ -176,7 +176,7 @@ export class Publisher {
     const retryMs = Math.min(FIRST_RETRY_MS * 2 ** (this.#failureCount - 1), LONGEST_RETRY_MS)
     const waitMs = retryMs * (0.5 + this.#services.random.next() / 2)
     this.#services.log.warn(
-      { node, err: error, attempt: this.#failureCount, nextTryMs: waitMs },
+      { node, error, attempt: this.#failureCount, delayMs: waitMs },
       'Unable to write a CiliumNode',
     )
     this.#retry ??= this.#services.timers.timer(() => this.request('retry'))

@@ -1,8 +1,10 @@
 import type { NodeState } from './node-state.ts'
 import type { IdleReason } from './plan-maintenance.ts'
 
-/** A node that waits for room in a subnet, or for limits, looks at the provider's cache again after this (ms). No cloud call. */
+/** A node that waits for room in a subnet looks at the provider's cache again after this (ms). No cloud call. */
 export const LOOK_AGAIN_MS = 60_000
+/** So does a node whose instance type has no known limits: the provider fetches them in the background (ms). No cloud call. */
+export const LIMITS_LOOK_AGAIN_MS = 5_000
 
 /**
  * When a node must be looked at again without any event: everything that expires or falls due by itself. There is no interval
@@ -23,7 +25,8 @@ export function nextDueMs(
   if (why.kind === 'instanceMissing') due.push(why.untilMs)
   else if (state.view.kind === 'missing') due.push(state.view.nextReadMs)
   if (context.releaseEnabled) due.push(...releaseDues(state, context.releaseDelayMs).filter((ms) => ms > context.nowMs))
-  if (why.kind === 'limitsUnknown' || why.kind === 'subnetExhausted') due.push(context.nowMs + LOOK_AGAIN_MS)
+  if (why.kind === 'limitsUnknown') due.push(context.nowMs + LIMITS_LOOK_AGAIN_MS)
+  if (why.kind === 'subnetExhausted') due.push(context.nowMs + LOOK_AGAIN_MS)
   if (why.kind === 'releaseDeferred') due.push(why.untilMs ?? context.nowMs + LOOK_AGAIN_MS)
   return due.length === 0 ? undefined : Math.max(Math.min(...due), context.nowMs)
 }

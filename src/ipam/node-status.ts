@@ -34,11 +34,17 @@ const REFUSALS_BEFORE_NOTICE = 2
  * The cause that the end of a pass leaves behind.
  *
  * @param failureCount failures in a row, this pass included
+ * @param hasBeenRead the cloud was asked for this very instance since it is missing: until then a node has only just joined
  * @param current what was said before: what a pass that could not find out anything new leaves as it is
  */
 export function waitCauseOf(
   why: IdleReason,
-  context: { readonly instanceID: string; readonly failureCount: number; readonly current: WaitCause },
+  context: {
+    readonly instanceID: string
+    readonly failureCount: number
+    readonly hasBeenRead: boolean
+    readonly current: WaitCause
+  },
 ): WaitCause {
   const { instanceID, failureCount } = context
   // The call has ended, one way or another.
@@ -53,7 +59,7 @@ export function waitCauseOf(
     case 'instanceStopped':
       return { kind: 'instanceStopped', instanceID }
     case 'instanceMissing':
-      return { kind: 'instanceMissing', instanceID }
+      return context.hasBeenRead ? { kind: 'instanceMissing', instanceID } : current
     case 'limitsUnknown':
       return { kind: 'limitsUnknown', instanceType: why.instanceType }
     case 'atCapacity':

@@ -23,6 +23,7 @@ describe('start', () => {
     fleet.join({ name: 'node-2' })
     await fleet.advance(5_000)
     expect(fleet.provider.callCount('instanceSync')).toBe(0)
+    expect(fleet.read('node-1').status.operatorError).toBe('')
     release()
     await fleet.advance(100)
     expect(fleet.node('node-1').stats().ipv4.availableIPs).toBe(8)

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { LOOK_AGAIN_MS, nextDueMs } from '../../../src/ipam/next-due.ts'
+import { LIMITS_LOOK_AGAIN_MS, LOOK_AGAIN_MS, nextDueMs } from '../../../src/ipam/next-due.ts'
 import type { NodeState } from '../../../src/ipam/node-state.ts'
 import { INITIAL_NODE_STATE } from '../../../src/ipam/node-state.ts'
 import type { IdleReason } from '../../../src/ipam/plan-maintenance.ts'
@@ -50,7 +50,7 @@ describe('nextDueMs', () => {
       name: 'another look for limits',
       state: {},
       why: { kind: 'limitsUnknown', instanceType: '' },
-      due: NOW_MS + LOOK_AGAIN_MS,
+      due: NOW_MS + LIMITS_LOOK_AGAIN_MS,
     },
     { name: 'the end of a permit', state: {}, why: { kind: 'releaseDeferred', untilMs: 7_000 }, due: 7_000 },
     {

@@ -59,8 +59,13 @@ describe('waitCauseOf', () => {
       cause: NOTHING,
     },
   ])('$name', ({ why, count = 1, current = NOTHING, cause }) => {
-    expect(waitCauseOf(why, { instanceID: 'i-1', failureCount: count, current })).toEqual(cause)
+    expect(waitCauseOf(why, { instanceID: 'i-1', failureCount: count, hasBeenRead: true, current })).toEqual(cause)
   })
+})
+
+test('a node that has only just joined is not said to be missing', () => {
+  const context = { instanceID: 'i-1', failureCount: 0, hasBeenRead: false, current: NOTHING }
+  expect(waitCauseOf({ kind: 'instanceMissing', untilMs: 5 }, context)).toEqual(NOTHING)
 })
 
 describe('noticeOf', () => {
