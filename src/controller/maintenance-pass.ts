@@ -6,6 +6,7 @@ import { planMaintenance } from '../ipam/plan-maintenance.ts'
 import { destructiveCallCount } from '../ipam/release-proof.ts'
 import { unpackResource } from '../ipam/seen-resource.ts'
 import { stepPriority } from '../ipam/step-priority.ts'
+import { assert } from '../runtime/assert.ts'
 import { maintenanceBackoff } from '../runtime/backoff.ts'
 import type { Timer } from '../runtime/timer.ts'
 import type { StepOutcome } from './execute-plan.ts'
@@ -126,13 +127,15 @@ export class MaintenancePass {
   async #execute(step: MaintenanceStep, progress: Progress): Promise<StepOutcome> {
     const { clock, implementation, limiter, log, metrics, pendingPods } = this.#services
     const { operations, state, name, signal } = this.#node
-    if (operations === undefined || state.resource === undefined) throw new Error('a step was planned without a node')
+    assert(operations !== undefined && state.resource !== undefined, 'a step is planned for a node with a resource')
     const isProof = step.kind === 'readInstance' && step.why === 'proof'
     if (step.kind === 'readInstance') progress.reads += 1
     if (isProof) progress.proofReads += 1
-    // The permit was checked in this very turn.
     if (step.kind === 'release' || step.kind === 'releaseCIDRs') {
-      limiter.take(clock.now(), destructiveCallCount(step.action))
+      assert(
+        limiter.take(clock.now(), destructiveCallCount(step.action)),
+        'a permit holds for the turn it was given in',
+      )
     }
     const priority = stepPriority(step, {
       statistics: state.statistics,

@@ -116,8 +116,14 @@ export class NodeManager {
     if (this.#stopping.signal.aborted) return
     this.#stopping.abort(new Error('the controller stops'))
     const nodes = [...this.#nodes.values()]
-    await Promise.all(nodes.map((node) => node.drain(signal)))
-    for (const node of nodes) node.stop()
+    const abandon = (): void => {
+      for (const node of nodes) node.stop()
+    }
+    if (signal.aborted) abandon()
+    signal.addEventListener('abort', abandon, { once: true })
+    await Promise.all(nodes.map((node) => node.drain()))
+    signal.removeEventListener('abort', abandon)
+    abandon()
     this.#timers.stop()
     await this.#background
     await this.#options.implementation.settle(signal)

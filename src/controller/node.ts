@@ -226,12 +226,10 @@ export class Node implements NodeHost {
     await this.#pass.run()
   }
 
-  /** No further work is begun; what is under way ends, or is abandoned when `signal` is aborted. */
-  async drain(signal: AbortSignal): Promise<void> {
+  /** No further work is begun. Settles when what is under way has ended and is published, or was abandoned by `stop`. */
+  async drain(): Promise<void> {
     this.#maintainer.shutdown()
     this.#dueTimer?.cancel()
-    signal.addEventListener('abort', () => this.stop(), { once: true })
-    if (signal.aborted) this.stop()
     await this.#pass.finished()
     await this.#publisher.drain()
   }

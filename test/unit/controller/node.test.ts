@@ -1,0 +1,125 @@
+import { describe, expect, test } from 'vitest'
+import { FakeFleet } from '../../support/fake-fleet.ts'
+
+async function served(config: ConstructorParameters<typeof FakeFleet>[0] = {}): Promise<FakeFleet> {
+  const fleet = new FakeFleet(config)
+  await fleet.start()
+  fleet.join()
+  await fleet.advance(5_000)
+  return fleet
+}
+
+describe('the accessors of a node', () => {
+  test('say what is known of it', async () => {
+    const fleet = await served({ config: { prefixDelegation: true } })
+    const node = fleet.node()
+    expect(node.instanceID()).toBe('i-node-1')
+    expect(node.isPrefixDelegationEnabled()).toBe(true)
+    expect([...node.pool().keys()]).toEqual(fleet.provider.addressesInCloud('i-node-1'))
+    expect(node.resourceCopy()).toEqual(fleet.read())
+    expect(node.ops()?.isPrefixDelegated()).toBe(false)
+    expect(node.populateStaticIPStatus()).toBeUndefined()
+  })
+
+  test('resourceCopy is a copy', async () => {
+    const fleet = await served()
+    const copy = fleet.node().resourceCopy()
+    ;(copy!.spec.ipam.pool as Map<string, object>).clear()
+    expect(fleet.node().resourceCopy()?.spec.ipam.pool?.size).toBe(8)
+  })
+
+  test('pool is empty while the inventory does not know the node', async () => {
+    const fleet = await served()
+    fleet.provider.deleteInstance('i-node-1')
+    expect(fleet.node().pool().size).toBe(0)
+  })
+
+  test('populateIPReleaseStatus has no map for a multi-pool node', async () => {
+    const fleet = await served()
+    expect(fleet.node().populateIPReleaseStatus(fleet.read())).toEqual(new Map())
+    fleet.apiServer.change('node-1', (node) => ({
+      ...node,
+      spec: { ...node.spec, ipam: { ...node.spec.ipam, requested: [{ pool: 'default', ipv4Addrs: 8, ipv6Addrs: 0 }] } },
+    }))
+    await fleet.advance(100)
+    expect(fleet.node().populateIPReleaseStatus(fleet.read())).toBeNull()
+  })
+
+  test('setRunning stops and resumes it', async () => {
+    const fleet = await served()
+    fleet.node().setRunning(false)
+    expect(fleet.node().isRunning()).toBe(false)
+    fleet.node().setRunning(true)
+    expect(fleet.node().isRunning()).toBe(true)
+  })
+
+  test('setPoolMaintainer takes the triggers of a pass', async () => {
+    const fleet = await served()
+    const reasons: (string | undefined)[] = []
+    fleet.node().setPoolMaintainer({ trigger: (reason) => void reasons.push(reason), shutdown: () => undefined })
+    fleet.use('node-1', 4)
+    await fleet.advance(1_000)
+    expect(reasons.length).toBeGreaterThan(0)
+    expect(fleet.node().getNeededAddresses()).toBe(4)
+    await fleet.node().maintainIPPool()
+    expect(fleet.node().getNeededAddresses()).toBe(0)
+  })
+
+  test('setOpts replaces the provider half', async () => {
+    const fleet = await served()
+    fleet.join({ name: 'node-2' })
+    await fleet.advance(1_000)
+    fleet.node().setOpts(fleet.node('node-2').ops()!)
+    expect([...fleet.node().pool().keys()]).toEqual(fleet.provider.addressesInCloud('i-node-2'))
+  })
+
+  test('maintainIPPool joins a pass that is under way', async () => {
+    const fleet = await served()
+    const calls = fleet.provider.callCount('allocateIPs')
+    const release = fleet.provider.hold('allocateIPs')
+    fleet.use('node-1', 1)
+    await fleet.advance(50)
+    const joined = fleet.node().maintainIPPool()
+    release()
+    await joined
+    expect(fleet.provider.callCount('allocateIPs')).toBe(calls + 1)
+  })
+})
+
+describe('a defect in the pass of one node', () => {
+  test('is reported loudly, and the node is tried again while the others go on', async () => {
+    const fleet = await served()
+    fleet.join({ name: 'node-2' })
+    await fleet.advance(1_000)
+    const operations = fleet.node().ops()!
+    const prepare = operations.prepareIPAllocation.bind(operations)
+    let defects = 0
+    operations.prepareIPAllocation = () => {
+      if (defects++ === 0) throw new TypeError('not a function')
+      return prepare()
+    }
+    fleet.use('node-1', 4)
+    fleet.use('node-2', 4)
+    await fleet.advance(1_000)
+    expect(fleet.log.count('A maintenance pass failed by a defect')).toBe(1)
+    expect(fleet.node('node-2').stats().ipv4.neededIPs).toBe(0)
+    expect(fleet.node('node-1').stats().ipv4.neededIPs).toBe(4)
+    await fleet.advance(61_000)
+    expect(fleet.node('node-1').stats().ipv4.neededIPs).toBe(0)
+  })
+})
+
+describe('max-allocate above the ceiling of the instance', () => {
+  test('is warned about once, not at every evaluation', async () => {
+    const fleet = new FakeFleet()
+    await fleet.start()
+    fleet.provider.launch('i-node-1')
+    fleet.provider.learn('i-node-1')
+    fleet.join({ ipam: { maxAllocate: 500 } })
+    for (let used = 1; used < 5; used++) {
+      fleet.use('node-1', used)
+      await fleet.advance(1_000)
+    }
+    expect(fleet.log.count('max-allocate of a node is above the ceiling of its instance')).toBe(1)
+  })
+})
