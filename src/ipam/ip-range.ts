@@ -6,6 +6,9 @@ export const PREFIX_SIZE = 16
 const IPV4_BITS = 32
 const IPV6_BITS = 128
 
+const DOT = 0x2e
+const ZERO = 0x30
+
 /** An IPv4 network: addresses are integers, 0 to 2^32 - 1. */
 export interface IPv4CIDR {
   /** First address; host bits are 0. */
@@ -26,8 +29,26 @@ export interface IPv6CIDR {
  * @returns the address as an integer, undefined when the text is anything else
  */
 export function parseIPv4(text: string): number | undefined {
-  if (!ipaddr.IPv4.isValidFourPartDecimal(text)) return undefined
-  return text.split('.').reduce((address, part) => address * 256 + Number(part), 0)
+  let address = 0
+  let part = 0
+  let digits = 0
+  let dots = 0
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index)
+    if (code === DOT) {
+      if (digits === 0 || ++dots > 3) return undefined
+      address = address * 256 + part
+      part = 0
+      digits = 0
+    } else {
+      const digit = code - ZERO
+      if (digit < 0 || digit > 9 || (digits > 0 && part === 0)) return undefined
+      part = part * 10 + digit
+      digits += 1
+      if (part > 255) return undefined
+    }
+  }
+  return dots === 3 && digits > 0 ? address * 256 + part : undefined
 }
 
 /** @param address 0 to 2^32 - 1 */
@@ -107,4 +128,65 @@ export function addressesOfPrefix(cidr: string): string[] {
  */
 export function prefixCeil(count: number, blockSize: number = PREFIX_SIZE): number {
   return count <= 0 ? 0 : Math.ceil(count / blockSize)
+}
+
+/** An address of either family: its one text (RFC 5952, an IPv4-mapped address as IPv4), and its number. */
+export type Address =
+  | { readonly family: 'ipv4'; readonly text: string; readonly value: number }
+  | { readonly family: 'ipv6'; readonly text: string; readonly value: bigint }
+
+/** @returns undefined when the text is no address; a zone, leading zeros and short forms are refused */
+export function parseAddress(text: string): Address | undefined {
+  const ipv4 = parseIPv4(text)
+  if (ipv4 !== undefined) return { family: 'ipv4', text, value: ipv4 }
+  if (!text.includes(':') || text.includes('%') || !ipaddr.IPv6.isValid(text)) return undefined
+  const parsed = ipaddr.IPv6.parse(text)
+  if (parsed.isIPv4MappedAddress()) {
+    const mapped = parsed.toIPv4Address().toString()
+    return { family: 'ipv4', text: mapped, value: parseIPv4(mapped) ?? 0 }
+  }
+  const value = parsed.parts.reduce((sum, part) => (sum << 16n) | BigInt(part), 0n)
+  return { family: 'ipv6', text: parsed.toRFC5952String(), value }
+}
+
+/** @param address 0 to 2^128 - 1. @returns RFC 5952 */
+export function formatIPv6(address: bigint): string {
+  const parts = Array.from({ length: 8 }, (_, index) => Number((address >> BigInt(112 - 16 * index)) & 0xffffn))
+  return new ipaddr.IPv6(parts).toRFC5952String()
+}
+
+/** A network of either family; host bits are 0. */
+export type CIDR = ({ readonly family: 'ipv4' } & IPv4CIDR) | ({ readonly family: 'ipv6' } & IPv6CIDR)
+
+/** @returns undefined for anything that is not a network of either family; host bits are cut off */
+export function parseCIDR(text: string): CIDR | undefined {
+  const ipv4 = parseIPv4CIDR(text)
+  if (ipv4 !== undefined) return { family: 'ipv4', ...ipv4 }
+  const ipv6 = parseIPv6CIDR(text)
+  return ipv6 === undefined ? undefined : { family: 'ipv6', ...ipv6 }
+}
+
+/** Canonical text. */
+export function formatCIDR(cidr: CIDR): string {
+  const network = cidr.family === 'ipv4' ? formatIPv4(cidr.network) : formatIPv6(cidr.network)
+  return `${network}/${cidr.prefixLength}`
+}
+
+/** Bits of an address that the network leaves free (count). */
+export function hostBits(cidr: CIDR): number {
+  return (cidr.family === 'ipv4' ? IPV4_BITS : IPV6_BITS) - cidr.prefixLength
+}
+
+/** Whether an address is in a network; never when the families differ. */
+export function cidrHas(cidr: CIDR, address: Address): boolean {
+  if (cidr.family === 'ipv4') return address.family === 'ipv4' && cidrContains(cidr, address.value)
+  const bits = BigInt(hostBits(cidr))
+  return address.family === 'ipv6' && address.value >> bits === cidr.network >> bits
+}
+
+/** Whether two networks share an address: one then contains the other. */
+export function cidrsOverlap(left: CIDR, right: CIDR): boolean {
+  if (left.family !== right.family) return false
+  const bits = BigInt(Math.max(hostBits(left), hostBits(right)))
+  return BigInt(left.network) >> bits === BigInt(right.network) >> bits
 }

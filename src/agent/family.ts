@@ -1,0 +1,35 @@
+import { parseAddress } from '../ipam/ip-range.ts'
+import { IPAMError } from './errors.ts'
+
+/** The texts are part of the contract: REST query, metric label. Cilium's `Family`, `IPv4`, `IPv6`. */
+export type Family = 'ipv4' | 'ipv6'
+export const IPv4: Family = 'ipv4'
+export const IPv6: Family = 'ipv6'
+
+/** In the order in which both are allocated: a failed IPv4 address gives the IPv6 one back. */
+export const FAMILIES: readonly Family[] = [IPv6, IPv4]
+
+export function isFamily(text: string): text is Family {
+  return text === IPv4 || text === IPv6
+}
+
+/**
+ * IPv4 when the address has a four-byte form, an IPv4-mapped IPv6 address included; IPv6 otherwise.
+ *
+ * @throws IPAMError INVALID_IP. The reference takes a text that is no address for IPv6.
+ * @source cilium pkg/ipam/ipam.go, DeriveFamily
+ */
+export function deriveFamily(ip: string): Family {
+  return canonicalIP(ip).family
+}
+
+/**
+ * The one text of an address, by which everything is keyed: RFC 5952, an IPv4-mapped address as IPv4.
+ *
+ * @throws IPAMError INVALID_IP, with the text
+ */
+export function canonicalIP(text: string): { readonly ip: string; readonly family: Family } {
+  const address = parseAddress(text)
+  if (address === undefined) throw new IPAMError('INVALID_IP', `invalid IP address ${JSON.stringify(text)}`)
+  return { ip: address.text, family: address.family }
+}
