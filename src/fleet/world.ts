@@ -107,6 +107,16 @@ export class World {
     return true
   }
 
+  /** Binds so many new pods to each node, as many as it takes. */
+  async startPods(countPerNode: number): Promise<void> {
+    await Promise.all(this.nodeNames.map((name) => this.#pods.startPods(name, countPerNode)))
+  }
+
+  /** Deletes so many pods, chosen by chance. */
+  async stopPods(count: number): Promise<void> {
+    await Promise.all(Array.from({ length: count }, () => this.#pods.stopPod()))
+  }
+
   get nodeNames(): readonly string[] {
     return [...this.#nodes.keys()]
   }

@@ -141,6 +141,19 @@ describe('World', () => {
     expect(await world.verifiedReport()).toMatchObject({ nodes: 3, pods: 3, podsWaiting: 3, interfaces: 3 })
   })
 
+  test('a workload grows and shrinks', async () => {
+    const { clock, world, stock } = await start()
+    await stock()
+    const growing = world.startPods(5)
+    await clock.advance(1000)
+    await growing
+    expect(await world.verifiedReport()).toMatchObject({ pods: 12, podsWaiting: 0, addressesUsed: 12 })
+    const shrinking = world.stopPods(7)
+    await clock.advance(1000)
+    await shrinking
+    expect(await world.verifiedReport()).toMatchObject({ pods: 5, addressesUsed: 5, violations: [] })
+  })
+
   test('churn starts once all nodes are there, and stops when told', async () => {
     const { clock, world, stock } = await start({ podsPerSecond: 5 })
     await stock()
