@@ -1,3 +1,5 @@
+import type { Violation } from './invariants.ts'
+
 /** One look at a node that may lack addresses. */
 export interface NeedObservation {
   readonly nodeName: string
@@ -7,39 +9,32 @@ export interface NeedObservation {
 }
 
 /**
- * Finds nodes that wait although nothing stands in their way. What blocks a node for a moment starts its time anew, so the figure
- * is never too long; it depends on how often one looks.
+ * Finds nodes that wait although nothing stands in their way. What blocks a node for a moment starts its time anew, so no wait
+ * is told too long.
  */
 export class IdleNeed {
   readonly #since = new Map<string, number>()
-  #longestMs = 0
-  #longestNode = ''
 
+  /** Looks at these nodes; one that is gone must be given as not needy. */
   observe(observations: Iterable<NeedObservation>, nowMs: number): void {
     for (const { nodeName, isNeedy, isBlocked } of observations) {
       if (!isNeedy || isBlocked) {
         this.#since.delete(nodeName)
         continue
       }
-      const sinceMs = this.#since.get(nodeName) ?? nowMs
-      this.#since.set(nodeName, sinceMs)
-      if (nowMs - sinceMs > this.#longestMs) {
-        this.#longestMs = nowMs - sinceMs
-        this.#longestNode = nodeName
-      }
+      if (!this.#since.has(nodeName)) this.#since.set(nodeName, nowMs)
     }
   }
 
-  /** The longest such wait so far (ms), and whose. */
-  get longest(): { readonly ms: number; readonly nodeName: string } {
-    return { ms: this.#longestMs, nodeName: this.#longestNode }
-  }
-
-  /** Nodes that wait now without a reason, and for longer than `boundMs`; sorted. */
-  waitingLonger(boundMs: number, nowMs: number): readonly string[] {
+  /** Nodes that wait now without a reason, and for longer than `boundMs`, by name. */
+  violations(boundMs: number, nowMs: number): readonly Violation[] {
     return [...this.#since]
       .filter(([, sinceMs]) => nowMs - sinceMs > boundMs)
       .map(([nodeName]) => nodeName)
       .sort()
+      .map((nodeName) => ({
+        kind: 'node-waits-idle',
+        detail: `${nodeName} has lacked addresses for more than ${boundMs / 1000} s although nothing stood in its way`,
+      }))
   }
 }

@@ -10,6 +10,8 @@ export type ViolationKind =
   | 'instance-above-its-interfaces'
   | 'node-above-max-allocate'
   | 'foreign-fields-overwritten'
+  /** Found by `idle-need.ts`: it shows over time, not in one look. */
+  | 'node-waits-idle'
 
 export interface Violation {
   readonly kind: ViolationKind

@@ -11,9 +11,11 @@ import type { Clock } from '../runtime/clock.ts'
 import { seededRandom } from '../runtime/random.ts'
 import type { Random } from '../runtime/random.ts'
 import type { CloudAccount, LaunchedInstance } from './cloud-account.ts'
+import { IdleNeed } from './idle-need.ts'
 import { checkInvariants } from './invariants.ts'
+import type { Violation } from './invariants.ts'
 import { maxPods, podsPerNode } from './node-capacity.ts'
-import type { WorldReport } from './report.ts'
+import type { ActionReport, WorldReport } from './report.ts'
 import { SimulatedNode } from './simulated-node.ts'
 import type { NodeCapacity } from './simulated-node.ts'
 import { podAddresses } from './world-view.ts'
@@ -24,6 +26,19 @@ import type { WorldPlan } from './world-plan.ts'
 const MAX_VIOLATIONS = 100
 /** Nodes that register at the same time (count). */
 const JOIN_BATCH = 50
+
+/**
+ * A node that lacks addresses for longer, while every bucket has tokens, has been forgotten (ms). Far above what calls, reports and a
+ * slow machine take, and below the minute after which a full sync would find it again.
+ */
+const IDLE_BOUND_MS = 30_000
+/** What brings addresses: while one of their buckets is empty, waiting is no fault of the controller. */
+const SERVING_ACTIONS = [
+  'AssignPrivateIpAddresses',
+  'CreateNetworkInterface',
+  'AttachNetworkInterface',
+  'ModifyNetworkInterfaceAttribute',
+]
 
 export interface WorldParts {
   readonly account: CloudAccount
@@ -46,6 +61,7 @@ export class World {
   readonly #capacity: NodeCapacity
   readonly #nodes = new Map<string, SimulatedNode>()
   readonly #violations = new Set<string>()
+  readonly #idle = new IdleNeed()
   readonly #stopping = new AbortController()
   readonly #startMs: number
   /**
@@ -98,6 +114,7 @@ export class World {
     const node = this.#nodes.get(name)
     if (node === undefined) return false
     this.#nodes.delete(name)
+    this.#idle.observe([{ nodeName: name, isNeedy: false, isBlocked: false }], this.#clock.now())
     await this.#pods.removeNode(name)
     node.agent.stop()
     const { signal } = this.#stopping
@@ -134,7 +151,7 @@ export class World {
   /** Looks at every address: finds broken invariants, and counts what is really there. */
   verify(): void {
     const view = this.view()
-    for (const { kind, detail } of checkInvariants(view)) this.#noteViolation(`${kind}: ${detail}`)
+    this.#note(checkInvariants(view))
     this.#attached = new Map()
     this.#attachedCount = 0
     for (const iface of view.interfaces) {
@@ -172,6 +189,7 @@ export class World {
 
   async #report(missing: (node: SimulatedNode) => number): Promise<WorldReport> {
     const calls = await this.#account.calls(this.#stopping.signal)
+    this.#observeNeeds(calls)
     let nodesConverged = 0
     let nodesEverConverged = 0
     for (const node of this.#nodes.values()) {
@@ -231,8 +249,19 @@ export class World {
     return node.name
   }
 
-  #noteViolation(text: string): void {
-    if (this.#violations.size < MAX_VIOLATIONS) this.#violations.add(text)
+  /** Somebody serves the cluster from the first call on that brings addresses; before, nobody can have forgotten a node. */
+  #observeNeeds(calls: Readonly<Record<string, ActionReport>>): void {
+    const serving = SERVING_ACTIONS.flatMap((action) => calls[action] ?? [])
+    const isBlocked = serving.length === 0 || serving.some(({ bucket }) => bucket !== undefined && bucket.tokens < 1)
+    const nowMs = this.#clock.now()
+    const look = (node: SimulatedNode) => ({ nodeName: node.name, isNeedy: node.missing() > 0, isBlocked })
+    this.#idle.observe([...this.#nodes.values()].map(look), nowMs)
+    this.#note(this.#idle.violations(IDLE_BOUND_MS, nowMs))
+  }
+
+  #note(violations: readonly Violation[]): void {
+    for (const { kind, detail } of violations)
+      if (this.#violations.size < MAX_VIOLATIONS) this.#violations.add(`${kind}: ${detail}`)
   }
 }
 

@@ -2,16 +2,16 @@ import { describe, expect, test } from 'vitest'
 import { IdleNeed } from '../../../src/fleet/idle-need.ts'
 
 const needy = { nodeName: 'a', isNeedy: true, isBlocked: false }
+const details = (idle: IdleNeed, nowMs: number): string[] => idle.violations(1000, nowMs).map(({ detail }) => detail)
 
 describe('IdleNeed', () => {
   test('fires for a node that waits although nothing stands in its way', () => {
     const idle = new IdleNeed()
     idle.observe([needy], 0)
     idle.observe([needy], 1000)
-    expect(idle.waitingLonger(1000, 1000)).toEqual([])
+    expect(details(idle, 1000)).toEqual([])
     idle.observe([needy], 1250)
-    expect(idle.waitingLonger(1000, 1250)).toEqual(['a'])
-    expect(idle.longest).toEqual({ ms: 1250, nodeName: 'a' })
+    expect(details(idle, 1250)).toEqual(['a has lacked addresses for more than 1 s although nothing stood in its way'])
   })
 
   test.each([
@@ -22,8 +22,8 @@ describe('IdleNeed', () => {
     idle.observe([needy], 0)
     idle.observe([between], 900)
     idle.observe([needy], 1000)
-    idle.observe([needy], 1800)
-    expect(idle.waitingLonger(1000, 1800)).toEqual([])
-    expect(idle.longest.ms).toBe(800)
+    idle.observe([needy], 2000)
+    expect(details(idle, 2000)).toEqual([])
+    expect(details(idle, 2001)).toHaveLength(1)
   })
 })

@@ -116,6 +116,21 @@ describe('World', () => {
     expect(violations).toEqual([expect.stringContaining('foreign-fields-overwritten: what the agent of node-0001')])
   })
 
+  test('notices a node that is left alone although nothing stands in its way', async () => {
+    const { clock, world, operator, instanceIDs } = await start()
+    await world.report()
+    await clock.advance(60_000)
+    expect((await world.report()).violations).toEqual([]) // nobody serves the cluster yet
+    await operator.assign(instanceIDs[1]!, 9)
+    await operator.publish('node-0002', instanceIDs[1]!)
+    await clock.advance(1000)
+    await world.report()
+    await clock.advance(31_000)
+    expect((await world.report()).violations).toEqual([
+      'node-waits-idle: node-0001 has lacked addresses for more than 30 s although nothing stood in its way',
+    ])
+  })
+
   test('a node that leaves takes pods, objects and instance along', async () => {
     const { clock, world, operator, instanceIDs, stock } = await start()
     await stock()
