@@ -37,6 +37,8 @@ export interface ControllerOptions {
   readonly identity: string
   readonly metadata: InstanceMetadata
   readonly aws?: AWSAccess
+  /** Serves health and metrics; absent: over HTTP. In virtual time nothing touches a socket. */
+  readonly startTelemetry?: typeof startTelemetryServer
   readonly log: Logger
   readonly clock: Clock
   readonly random: Random
@@ -132,12 +134,13 @@ class Controller implements ControllerHandle {
 
   async start(): Promise<void> {
     const { config, transport, source, metadata, aws = {}, log, clock, random } = this.#options
+    const { startTelemetry = startTelemetryServer } = this.#options
     const { signal } = this.#stopping
     const { controller: metrics, cloud, registry } = this.#metrics
     if (config.budgetRedisURL !== '') {
       log.warn({ option: '--budget-redis' }, 'This build shares no API budget: each controller keeps its own')
     }
-    this.#telemetry = await startTelemetryServer({
+    this.#telemetry = await startTelemetry({
       address: config.telemetry.serveAddress,
       isReady: () => this.#readiness(),
       isHealthy: () => this.#health(),
