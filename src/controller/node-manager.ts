@@ -126,7 +126,12 @@ export class NodeManager {
     abandon()
     this.#timers.stop()
     await this.#background
-    await this.#options.implementation.settle(signal)
+    try {
+      await this.#options.implementation.settle(signal)
+    } catch (error) {
+      // What is left of the background work is abandoned with the rest: the lease must still be released.
+      if (!signal.aborted) throw error
+    }
   }
 
   /** A CiliumNode appeared or changed. Never throws: a resource that cannot be handled concerns its node alone. */

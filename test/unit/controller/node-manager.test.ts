@@ -308,6 +308,20 @@ describe('stop', () => {
     await stopped
   })
 
+  test('ends in time although work in the background does not', async () => {
+    const fleet = new FakeFleet()
+    await fleet.start()
+    Object.assign(fleet.provider, {
+      settle: (signal: AbortSignal) =>
+        new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error))),
+    })
+    const grace = new AbortController()
+    const stopped = fleet.manager.stop(grace.signal)
+    await fleet.settle()
+    grace.abort(new Error('grace period over'))
+    await stopped
+  })
+
   test('takes no more work', async () => {
     const fleet = new FakeFleet()
     await fleet.start()
