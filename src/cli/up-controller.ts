@@ -22,6 +22,7 @@ export interface UpControllerOptions {
 const NO_METADATA: InstanceMetadata = {
   region: () => Promise.reject(new Error('berth up has no metadata service')),
   vpcID: () => Promise.reject(new Error('berth up has no metadata service')),
+  instanceID: () => Promise.reject(new Error('berth up has no metadata service')),
 }
 
 /** What the simulators' ledgers call the controller. */
@@ -60,6 +61,8 @@ export function controllerArguments(
 ): readonly string[] {
   return [
     '--ipam=eni',
+    '--cluster-name=berth-up',
+    '--cluster-name=berth-up',
     `--kubeconfig=${kubeconfigPath}`,
     '--k8s-namespace=kube-system',
     `--ec2-api-endpoint=${ec2URL}`,
