@@ -1,0 +1,308 @@
+import type { WireResponse } from '../../simulators/kit/http.ts'
+import type { JSONObject } from '../../simulators/kubernetes/index.ts'
+import { missingAddresses } from '../../src/fleet/convergence.ts'
+import { IdleNeed } from '../../src/fleet/idle-need.ts'
+import { checkInvariants } from '../../src/fleet/invariants.ts'
+import { podAddresses } from '../../src/fleet/world-view.ts'
+import type { Fleet, FleetNode } from './fleet.ts'
+import { readResource } from './fleet-resource.ts'
+import type { WireCall } from './fleet-wires.ts'
+
+/** Something that must never happen has happened. */
+export class FleetViolation extends Error {
+  override readonly name = 'FleetViolation'
+  readonly violations: readonly string[]
+
+  constructor(violations: readonly string[], log: string) {
+    super(`${violations.join('\n')}${log === '' ? '' : `\n\nThe controllers said last:\n${log}`}`)
+    this.violations = violations
+  }
+}
+
+/** A node may wait so long although nothing stands in its way (ms). */
+const IDLE_BOUND_MS = 1_000
+/**
+ * How long a failed call may keep a node waiting (ms): the longest backoff. @source src/runtime/backoff.ts, LONGEST_WAIT_MS
+ */
+const BACKOFF_MS = 300_000
+/** How long a refusal for the rate may slow everything down: the budget learns carefully (ms). */
+const CAREFUL_MS = 300_000
+/** How long trouble with the API server may delay events and writes: the longest backoff there, and a silent watch (ms). */
+const API_SERVER_TROUBLE_MS = 160_000
+/** After a conflict a write is tried again (ms). */
+const CONFLICT_MS = 5_000
+/** A controller that has just begun to serve takes over what it finds (ms). */
+const BEGINNING_MS = 5_000
+/** An interface that we made and that hangs on nothing is gone after this: 12 tries with pauses of up to a minute (ms). */
+const CLEAN_UP_MS = 900_000
+/** Violations kept (count): a broken world repeats itself. */
+const MAX_VIOLATIONS = 20
+/** Actions whose buckets stand between a node and its addresses. */
+const SERVING_ACTIONS = [
+  'AssignPrivateIpAddresses',
+  'CreateNetworkInterface',
+  'AttachNetworkInterface',
+  'DescribeNetworkInterfaces',
+]
+/** What the controller says when it finds a defect of its own, or another writer where there is none. */
+const NEVER_SAID = /by a defect|Unable to handle a CiliumNode|Another controller writes|handler of the informer failed/
+
+/** Looks at a fleet from the outside: finds what must never happen, in the simulators' own records. */
+export class FleetWatch {
+  readonly #fleet: Fleet
+  /** What, and when it was first seen (ms). */
+  readonly #violations = new Map<string, number>()
+  readonly #idle = new IdleNeed()
+  /** Until when something is known to keep a node (by instance ID, or by its name) waiting; `*`: all of them (ms). */
+  readonly #troubledUntilMs = new Map<string, number>()
+  /** EC2 calls under way, by instance ID. */
+  readonly #underWay = new Map<string, number>()
+  readonly #looseSinceMs = new Map<string, number>()
+  #servingSinceMs: number | undefined
+  #isSecondWriterExpected = false
+
+  constructor(fleet: Fleet) {
+    this.#fleet = fleet
+  }
+
+  expectSecondWriter(): void {
+    this.#isSecondWriterExpected = true
+  }
+
+  ec2Started({ request }: WireCall): void {
+    for (const id of this.#concerned(request.body)) this.#underWay.set(id, (this.#underWay.get(id) ?? 0) + 1)
+  }
+
+  ec2Ended({ request }: WireCall, answer: WireResponse | undefined): void {
+    const nowMs = this.#fleet.clock.now()
+    for (const id of this.#concerned(request.body)) {
+      this.#underWay.set(id, Math.max((this.#underWay.get(id) ?? 0) - 1, 0))
+      if (!isWhole(answer)) this.#trouble(id, nowMs + BACKOFF_MS)
+    }
+    if (answer !== undefined && answer.status === 503) this.#trouble('*', nowMs + CAREFUL_MS)
+  }
+
+  kubernetesEnded({ request }: WireCall, answer: WireResponse | undefined): void {
+    if (answer !== undefined && answer.status < 400) return
+    if (answer?.status === 404) return
+    const nowMs = this.#fleet.clock.now()
+    const name = /ciliumnodes\/([^/]+)/.exec(request.path)?.[1]
+    if (answer?.status === 409 && name !== undefined) this.#trouble(name, nowMs + CONFLICT_MS)
+    else this.#trouble(name ?? '*', nowMs + API_SERVER_TROUBLE_MS)
+  }
+
+  /** Interfaces that exist now and hang on nothing are left to garbage collection: who knew of them is gone. */
+  processEnded(): void {
+    for (const id of this.#looseSinceMs.keys()) this.#looseSinceMs.set(id, Number.POSITIVE_INFINITY)
+    for (const { id } of this.#fleet.cloud.interfaces()) this.#looseSinceMs.set(id, Number.POSITIVE_INFINITY)
+  }
+
+  logged(level: string, message: string, fields: object): void {
+    if (!NEVER_SAID.test(message)) return
+    if (this.#isSecondWriterExpected && message.startsWith('Another controller writes')) return
+    const { err, error = err } = fields as { readonly err?: unknown; readonly error?: unknown }
+    const cause = error instanceof Error ? `: ${error.stack ?? error.message}` : ''
+    this.#violate(`controller-defect: ${level} ${message} ${JSON.stringify(fields)}${cause}`)
+  }
+
+  /** One look at everything that may be broken for a moment only. */
+  async look(): Promise<void> {
+    const fleet = this.#fleet
+    for (const { kind, detail } of checkInvariants(fleet.view())) this.#violate(`${kind}: ${detail}`)
+    for (const process of fleet.processes)
+      if (process.isStuck)
+        this.#violate(`stuck-process: controller-${process.ordinal} does not end within its grace period`)
+    this.#lookForLeaks()
+    await this.#lookForIdleNeed()
+  }
+
+  async assertInvariants(): Promise<void> {
+    await this.look()
+    const fleet = this.#fleet
+    for (const { rule, detail } of fleet.cloud.ec2.check()) this.#violate(`cloud-${rule}: ${detail}`)
+    await this.#lookForLostEdits()
+    if (this.#violations.size > 0) throw new FleetViolation(this.#sentences(), this.#logText())
+  }
+
+  /** What is missing before everybody has what they want; one sentence each. */
+  async unserved(): Promise<readonly string[]> {
+    const resources = byName(await this.#fleet.resources())
+    const sentences: string[] = []
+    for (const node of this.#fleet.nodes.values()) {
+      const { name } = node.facts
+      const resource = resources.get(name)
+      const usable = resource === undefined ? 0 : this.#usable(node, resource)
+      const missing = this.#missing(node, resource, usable)
+      const { waitingCount } = node.agent.agent
+      if (missing > 0) sentences.push(`${name} (${node.facts.instanceID}) lacks ${missing} addresses, has ${usable}`)
+      else if (waitingCount > 0 && this.#hasFree(node)) sentences.push(`${name} lets ${waitingCount} pods wait`)
+    }
+    return sentences
+  }
+
+  /** @throws FleetViolation always */
+  async notConverged(unserved: readonly string[], withinMs: number): Promise<never> {
+    const resources = byName(await this.#fleet.resources())
+    const words = [...resources].flatMap(([name, resource]) => {
+      const { operatorError } = readResource(resource)
+      return operatorError === '' ? [] : [`${name} says: ${operatorError}`]
+    })
+    const what = `not-converged: within ${withinMs / 1000} s, at ${this.#fleet.clock.now() / 1000} s`
+    throw new FleetViolation([[what, ...unserved, ...words].join('\n  '), ...this.#sentences()], this.#logText())
+  }
+
+  #sentences(): readonly string[] {
+    return [...this.#violations].map(([text, atMs]) => `${text} (first seen at ${atMs / 1000} s)`)
+  }
+
+  #violate(text: string): void {
+    if (this.#violations.size < MAX_VIOLATIONS && !this.#violations.has(text))
+      this.#violations.set(text, this.#fleet.clock.now())
+  }
+
+  #trouble(key: string, untilMs: number): void {
+    this.#troubledUntilMs.set(key, Math.max(this.#troubledUntilMs.get(key) ?? 0, untilMs))
+  }
+
+  #isTroubled(key: string): boolean {
+    return (this.#troubledUntilMs.get(key) ?? 0) > this.#fleet.clock.now()
+  }
+
+  /** Instances that an EC2 call is about, none for calls about everything: these must keep nobody waiting. */
+  #concerned(body: string): readonly string[] {
+    const parameters = new URLSearchParams(body)
+    const one = this.#fleet.cloud.instanceOf(parameters)
+    if (one !== undefined) return [one]
+    return [...parameters].flatMap(([name, value]) =>
+      /^Filter\.\d+\.Value/.test(name) && value.startsWith('i-') ? [value] : [],
+    )
+  }
+
+  #lookForLeaks(): void {
+    const { clock, cloud } = this.#fleet
+    for (const { id, instanceID } of cloud.looseOurs()) {
+      const sinceMs = this.#looseSinceMs.get(id) ?? clock.now()
+      this.#looseSinceMs.set(id, sinceMs)
+      // What a machine leaves behind when it goes is for garbage collection too.
+      const phase = cloud.ec2.cloud.instances.get(instanceID)?.phase.name
+      if (phase === undefined || phase === 'terminating') continue
+      if (clock.now() - sinceMs > CLEAN_UP_MS)
+        this.#violate(`interface-left-behind: ${id}, made for ${instanceID}, hangs on nothing`)
+    }
+  }
+
+  async #lookForIdleNeed(): Promise<void> {
+    const fleet = this.#fleet
+    const nowMs = fleet.clock.now()
+    if (!fleet.isServing) this.#servingSinceMs = undefined
+    else this.#servingSinceMs ??= nowMs
+    const isBeginning = this.#servingSinceMs === undefined || nowMs - this.#servingSinceMs < BEGINNING_MS
+    if (isBeginning || this.#isTroubled('*')) return this.#idle.observe(this.#allBlocked(), nowMs)
+    const resources = byName(await fleet.resources())
+    const tokens = await fleet.cloud.tokens()
+    const isDrained = SERVING_ACTIONS.some((action) => tokens(action) < 1)
+    this.#idle.observe(
+      [...fleet.nodes.values()].map((node) => {
+        const resource = resources.get(node.facts.name)
+        const missing = resource === undefined ? 0 : this.#missing(node, resource, this.#usable(node, resource))
+        return {
+          nodeName: node.facts.name,
+          isNeedy: missing > 0,
+          isBlocked: isDrained || this.#isBlocked(node, missing),
+        }
+      }),
+      nowMs,
+    )
+    for (const { kind, detail } of this.#idle.violations(IDLE_BOUND_MS, nowMs))
+      this.#violate(`${kind}: ${detail}`)
+  }
+
+  #allBlocked(): { readonly nodeName: string; readonly isNeedy: boolean; readonly isBlocked: boolean }[] {
+    return [...this.#fleet.nodes.keys()].map((nodeName) => ({ nodeName, isNeedy: false, isBlocked: true }))
+  }
+
+  #isBlocked({ facts, isStopped }: FleetNode, missing: number): boolean {
+    const { cloud } = this.#fleet
+    const zone = cloud.subnets.filter(({ availabilityZone }) => availabilityZone === facts.availabilityZone)
+    const isCramped = zone.some(({ space }) => space.free < missing + 1 || space.countFreeBlocks() < 2)
+    return (
+      isStopped ||
+      isCramped ||
+      cloud.hasOccupied ||
+      !cloud.isRunning(facts.instanceID) ||
+      (this.#underWay.get(facts.instanceID) ?? 0) > 0 ||
+      this.#isTroubled(facts.instanceID) ||
+      this.#isTroubled(facts.name)
+    )
+  }
+
+  /** Addresses that the resource opens to pods and that the cloud really has there (count). */
+  #usable({ facts }: FleetNode, resource: JSONObject): number {
+    const attached = new Set(
+      this.#fleet.cloud
+        .interfaces()
+        .filter(({ instanceID }) => instanceID === facts.instanceID)
+        .flatMap(podAddresses),
+    )
+    return readResource(resource).open.filter((address) => attached.has(address)).length
+  }
+
+  /** By what the resource says is used: what its agent has not reported yet nobody can serve. */
+  #missing({ facts, generation, isStopped }: FleetNode, resource: JSONObject | undefined, available: number): number {
+    if (isStopped) return 0
+    const capacity = this.#fleet.capacity.podAddresses
+    if (resource === undefined) return 1
+    const { used, requested, preAllocate, minAllocate, maxAllocate } = readResource(resource)
+    if (facts.instanceID !== readResource(resource).instanceID) return 0
+    if (generation === 'pool')
+      return missingAddresses({ available, used, preAllocate, minAllocate, maxAllocate, capacity })
+    const ceiling = maxAllocate > 0 ? Math.min(maxAllocate, capacity) : capacity
+    return Math.max(Math.min(Math.max(requested, minAllocate), ceiling) - available, 0)
+  }
+
+  #hasFree({ agent }: FleetNode): boolean {
+    const { availableCount, heldCount } = agent.agent.ipam
+    return availableCount > heldCount
+  }
+
+  async #lookForLostEdits(): Promise<void> {
+    const resources = byName(await this.#fleet.resources())
+    for (const { facts, edit } of this.#fleet.nodes.values()) {
+      const resource = resources.get(facts.name)
+      if (edit === undefined || resource === undefined) continue
+      const found = readResource(resource)
+      if (found.uid === edit.uid && !found.toolValues.every((value) => value === edit.value))
+        this.#violate(`foreign-fields-overwritten: ${facts.name} lost what another tool had written`)
+    }
+  }
+
+  #logText(): string {
+    return this.#fleet.log
+      .slice(-60)
+      .map(
+        ({ atMs, process, level, message, fields }) =>
+          `${atMs / 1000} s #${process} ${level} ${message} ${textOf(fields)}`,
+      )
+      .join('\n')
+  }
+}
+
+function textOf(fields: object): string {
+  return Object.entries(fields)
+    .map(([name, value]) => `${name}=${value instanceof Error ? value.message : JSON.stringify(value)}`)
+    .join(' ')
+}
+
+function byName(resources: readonly JSONObject[]): ReadonlyMap<string, JSONObject> {
+  return new Map(resources.map((resource) => [(resource['metadata'] as { readonly name: string }).name, resource]))
+}
+
+/** Answered, with a success, to the end. */
+function isWhole(answer: WireResponse | undefined): boolean {
+  return (
+    answer !== undefined &&
+    answer.status < 400 &&
+    typeof answer.body === 'string' &&
+    answer.body.trimEnd().endsWith('>')
+  )
+}
