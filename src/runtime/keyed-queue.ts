@@ -1,5 +1,5 @@
-/** Tasks started before the event loop gets a turn (count). A start costs well below a millisecond. */
-const STARTS_PER_TURN = 16
+/** Tasks started before the event loop gets a turn (count). A start is a whole synchronous look at a node: about a millisecond while the code is cold. */
+const STARTS_PER_TURN = 4
 
 export interface KeyedQueueOptions {
   /** Tasks under way at once (count). */
