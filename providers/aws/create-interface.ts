@@ -33,6 +33,8 @@ export interface CreationDependencies extends SafeCreationDependencies {
   readonly onAttached: (eni: ENI) => void
   /** The subnet refused so many single addresses (count). */
   readonly onSubnetExhausted: (subnetID: string, refusedCount: number) => void
+  /** Interfaces created and about to be attached, by ID: garbage collection keeps off them. */
+  readonly beingAttached: Set<string>
   /** Reads the node's instance into the inventory. @throws CloudAPIError */
   readonly readInstance: () => Promise<void>
 }
@@ -90,8 +92,13 @@ export async function createInterface(
       wantsIPv6Prefix,
     }
     const { created, addressCount } = await createInSubnet(request, plan, action, limits, deps, context)
-    const attachment = await attach(created, facts, deps, context)
-    return await publish({ created, addressCount, poolID, attachment }, facts, deps)
+    deps.beingAttached.add(created.interfaceID)
+    try {
+      const attachment = await attach(created, facts, deps, context)
+      return await publish({ created, addressCount, poolID, attachment }, facts, deps)
+    } finally {
+      deps.beingAttached.delete(created.interfaceID)
+    }
   } catch (error) {
     if (!(error instanceof StepFailure)) throw error
     const { condition, failure } = error

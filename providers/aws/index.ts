@@ -2,10 +2,13 @@ import { EC2Client, type EC2ClientConfig } from '@aws-sdk/client-ec2'
 import { NodeHttpHandler } from '@smithy/node-http-handler'
 import type { APIBudget } from '../../src/budget/contracts.ts'
 import type { AllocationImplementation, CloudCallMetrics, Logger } from '../../src/ipam/contracts.ts'
+import type { CallContext } from '../../src/runtime/call-priority.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Random } from '../../src/runtime/random.ts'
 import { EC2API } from './api.ts'
 import { BackgroundWork } from './background.ts'
+import { ENIGarbageCollector } from './eni-gc.ts'
+import { subnetFilters } from './filters.ts'
 import { InfrastructureCache } from './infrastructure.ts'
 import { InstancesManager } from './instances.ts'
 import { LimitsTable } from './limits.ts'
@@ -67,6 +70,23 @@ export function createEC2Client(options: {
   })
 }
 
+/** The tag by which EKS tells the cluster of an instance. @source AWS documentation, Amazon EKS User Guide, Tagging */
+const EKS_CLUSTER_TAG = 'aws:eks:cluster-name'
+
+/**
+ * The cluster's name as EKS tagged the instance that we run on; empty when there is no such tag.
+ *
+ * @throws CloudAPIError; the signal's reason when aborted
+ */
+export function readEKSClusterName(
+  instanceID: string,
+  deps: Pick<AWSProviderDependencies, 'client' | 'budget' | 'clock' | 'log' | 'metrics'>,
+  signal: AbortSignal,
+): Promise<string> {
+  const context: CallContext = { priority: 'background', reason: 'cluster-name', signal }
+  return new EC2API(deps, 0).listings.describeInstanceTag(instanceID, EKS_CLUSTER_TAG, context)
+}
+
 /**
  * The AWS provider: elastic network interfaces, their secondary addresses and their delegated prefixes.
  *
@@ -85,7 +105,20 @@ export function createAWSProvider(config: AWSProviderConfig, deps: AWSProviderDe
     signal,
   })
   const background = new BackgroundWork({ clock, random, log, signal })
-  const nodeDependencies = { config, api, instances, infrastructure, limits, background, clock, random, log }
+  const beingAttached = new Set<string>()
+  const nodeDependencies = {
+    config,
+    api,
+    instances,
+    infrastructure,
+    limits,
+    background,
+    beingAttached,
+    clock,
+    random,
+    log,
+  }
+  const { garbageCollection: gc } = config
 
   return {
     get missingInstanceCount() {
@@ -112,5 +145,16 @@ export function createAWSProvider(config: AWSProviderConfig, deps: AWSProviderDe
     deleteInstance: (instanceID) => instances.deleteInstance(instanceID),
     syncedAtMs: (instanceID) => instances.syncedAtMs(instanceID),
     settle: (settleSignal) => background.settle(settleSignal),
+    ...(gc !== undefined && {
+      leftovers: new ENIGarbageCollector({
+        api,
+        tags: gc.tags,
+        intervalMs: gc.intervalMs,
+        subnetFilters: subnetFilters(config.subnetTagsFilter, config.subnetIDsFilter),
+        isBeingAttached: (interfaceID) => beingAttached.has(interfaceID),
+        clock,
+        log,
+      }),
+    }),
   }
 }

@@ -5,6 +5,7 @@ import {
   DescribeRouteTablesCommand,
   DescribeSecurityGroupsCommand,
   DescribeSubnetsCommand,
+  DescribeTagsCommand,
   DescribeVpcsCommand,
   GetSecurityGroupsForVpcCommand,
   type EC2Client,
@@ -221,13 +222,18 @@ export class EC2Listings {
    * Interfaces that hang on nothing and carry all these tags.
    *
    * @param scope.subnetFilters as configured; only explicit subnet IDs restrict this listing
+   * @param scope.interfaceIDs only these; absent = any
    * @param limit stop after so many (count)
    * @returns interface IDs
    * @throws CloudAPIError
    * @source cilium pkg/aws/ec2/ec2.go, GetDetachedNetworkInterfaces
    */
   async describeDetachedInterfaces(
-    scope: { readonly tags: Tags; readonly subnetFilters: readonly EC2Filter[] },
+    scope: {
+      readonly tags: Tags
+      readonly subnetFilters: readonly EC2Filter[]
+      readonly interfaceIDs?: readonly string[]
+    },
     limit: number,
     context: CallContext,
   ): Promise<readonly string[]> {
@@ -235,6 +241,7 @@ export class EC2Listings {
       ...tagFilters(scope.tags),
       ...scope.subnetFilters.filter(({ name }) => name === 'subnet-id'),
       { name: 'status', values: ['available'] },
+      ...(scope.interfaceIDs === undefined ? [] : [{ name: 'network-interface-id', values: scope.interfaceIDs }]),
     ]
     const ids: string[] = []
     for (const part of splitFilters(filters)) {
@@ -270,6 +277,28 @@ export class EC2Listings {
       pick: (output) => output.InstanceTypes,
     })
     return new Map(types.map((type) => [type.InstanceType ?? '', limitsOf(type, countsOnlyFirstNetworkCard)]))
+  }
+
+  /**
+   * The value of one tag of an instance; empty when the instance does not carry it.
+   *
+   * @throws CloudAPIError
+   * @source cilium pkg/aws/ipam/eni_gc.go, the look-up of the cluster's name
+   */
+  async describeInstanceTag(instanceID: string, key: string, context: CallContext): Promise<string> {
+    const wire = requestFilters([
+      { name: 'resource-type', values: ['instance'] },
+      { name: 'resource-id', values: [instanceID] },
+      { name: 'key', values: [key] },
+    ])
+    const tags = await this.#caller.list(context, {
+      action: 'DescribeTags',
+      isFiltered: true,
+      pageSize: 0,
+      send: (page, options) => this.#client.send(new DescribeTagsCommand({ ...page, ...wire }), options),
+      pick: (output) => output.Tags,
+    })
+    return tags.find((tag) => tag.Key === key)?.Value ?? ''
   }
 
   /** Once for each interface: it is in every listing. */

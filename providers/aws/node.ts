@@ -46,6 +46,8 @@ export interface NodeDependencies {
   readonly infrastructure: InfrastructureCache
   readonly limits: LimitsTable
   readonly background: BackgroundWork
+  /** Interfaces of all nodes that are created and about to be attached, by ID. */
+  readonly beingAttached: Set<string>
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger
@@ -222,7 +224,7 @@ export class AWSNode implements NodeOperations {
   }
 
   createInterface(action: AllocationAction, context: CallContext): Promise<CreateInterfaceOutcome> {
-    const { api, background, clock, random, infrastructure, instances, config } = this.#deps
+    const { api, background, beingAttached, clock, random, infrastructure, instances, config } = this.#deps
     const instanceID = this.#instanceID
     return createInterface(
       { ...this.#facts(), instanceID, infrastructure: infrastructure.current, tags: config.eniTags },
@@ -230,6 +232,7 @@ export class AWSNode implements NodeOperations {
       {
         api,
         background,
+        beingAttached,
         clock,
         random,
         log: this.#deps.log,

@@ -90,4 +90,6 @@ export interface AWSProviderConfig {
    * all cards, and then tries for ever to fill slots that do not exist.
    */
   readonly countsOnlyFirstNetworkCard: boolean
+  /** Of interfaces that carry these tags and hang on nothing; undefined: they stay. `eniTags` has the tags too. */
+  readonly garbageCollection: { readonly tags: Tags; readonly intervalMs: number } | undefined
 }

@@ -9,6 +9,9 @@ import type { Clock } from '../runtime/clock.ts'
 import type { Random } from '../runtime/random.ts'
 import type { InstanceMetadata } from './controller-metadata.ts'
 
+/** The name of a cluster that was given none. @source cilium pkg/defaults, ClusterName */
+const DEFAULT_CLUSTER_NAME = 'default'
+
 /** Where the calls go and who signs them; all of it absent: the SDK's own ways. */
 export interface AWSAccess {
   readonly credentials?: NonNullable<EC2ClientConfig['credentials']>
@@ -42,8 +45,13 @@ export interface Cloud {
  */
 export async function openAWS(dependencies: CloudDependencies): Promise<Cloud> {
   const { config, access, clock, random, log, metrics } = dependencies
-  const [region, vpcID] = await Promise.all([findRegion(dependencies), findVPC(dependencies)])
-  const { createAWSProvider, createEC2Client, EC2_BUCKETS, isThrottled } = await import('../../providers/aws/index.ts')
+  const [region, vpcID, instanceID] = await Promise.all([
+    findRegion(dependencies),
+    findVPC(dependencies),
+    findInstance(dependencies),
+  ])
+  const { createAWSProvider, createEC2Client, EC2_BUCKETS, isThrottled, readEKSClusterName } =
+    await import('../../providers/aws/index.ts')
   const client = createEC2Client({
     region,
     ...(config.aws.ec2APIEndpoint !== '' && { endpoint: config.aws.ec2APIEndpoint }),
@@ -57,6 +65,10 @@ export async function openAWS(dependencies: CloudDependencies): Promise<Cloud> {
     onWait: (action, seconds) => metrics.observeRateLimit(action, seconds),
     ...(config.limitIPAMAPI !== undefined && { globalLimit: config.limitIPAMAPI }),
   })
+  const clusterName = await findClusterName(dependencies, instanceID, (id) =>
+    readEKSClusterName(id, { client, budget, clock, log, metrics }, dependencies.signal),
+  )
+  const garbageCollection = leftoverCollection(config, clusterName)
   log.info(
     { cloud: 'aws', region, virtualNetworkID: vpcID, endpoint: config.aws.ec2APIEndpoint },
     'Opened the cloud account',
@@ -70,11 +82,12 @@ export async function openAWS(dependencies: CloudDependencies): Promise<Cloud> {
           subnetIDsFilter: config.subnetIDsFilter,
           subnetTagsFilter: config.subnetTagsFilter,
           instanceTagsFilter: config.instanceTagsFilter,
-          eniTags: interfaceTags(config),
+          eniTags: { ...config.aws.eniTags, ...garbageCollection?.tags },
           prefixDelegation: config.aws.enablePrefixDelegation,
           usePrimaryAddress: config.aws.usePrimaryAddress,
           maxResultsPerCall: config.aws.maxResultsPerCall,
           countsOnlyFirstNetworkCard: config.ipamProfile === 'latest',
+          garbageCollection,
         },
         { client, budget, clock, random, log, metrics, signal },
       ),
@@ -109,15 +122,58 @@ async function findVPC({ config, metadata, log, signal }: CloudDependencies): Pr
   }
 }
 
+/** Needed only to learn the cluster's name. Undefined: not needed, or not known. */
+async function findInstance({ config, metadata, log, signal }: CloudDependencies): Promise<string | undefined> {
+  if (!needsClusterName(config)) return undefined
+  try {
+    return await metadata.instanceID(signal)
+  } catch (error) {
+    signal.throwIfAborted()
+    log.debug({ error, option: '--cluster-name' }, 'The own instance is not known, EKS is not asked for the cluster')
+    return undefined
+  }
+}
+
+/** The configured name, else that by which EKS tagged the own instance, else `default`. */
+async function findClusterName(
+  { config, log, signal }: CloudDependencies,
+  instanceID: string | undefined,
+  readEKSName: (instanceID: string) => Promise<string>,
+): Promise<string> {
+  if (!needsClusterName(config)) return config.clusterName
+  let name = ''
+  try {
+    if (instanceID !== undefined) name = await readEKSName(instanceID)
+  } catch (error) {
+    signal.throwIfAborted()
+    log.warn({ error, instanceID }, 'Cannot read the tags of the own instance')
+  }
+  if (name !== '') return name
+  log.warn(
+    { option: '--cluster-name' },
+    'The cluster has no name of its own: leftover interfaces of other clusters without name are deleted too',
+  )
+  return config.clusterName
+}
+
+/** Whether leftover interfaces are to be found by a name that nobody configured. */
+function needsClusterName({ aws, clusterName }: Config): boolean {
+  return clusterName === DEFAULT_CLUSTER_NAME && aws.eniGCIntervalMs > 0 && Object.keys(aws.eniGCTags).length === 0
+}
+
 /**
- * Tags of new interfaces: `--eni-tags`, and over them those by which leftover interfaces are found.
+ * What leftover interfaces are found by and how often; undefined = they are not looked for.
  *
- * @source cilium operator/cmd/aws; the automatic set of garbage-collection tags, pkg/aws/ipam/eni_gc.go
+ * @source cilium operator/pkg/ipam/aws.go; the automatic set of tags, pkg/aws/ipam/eni_gc.go
  */
-export function interfaceTags({ aws, clusterName }: Pick<Config, 'aws' | 'clusterName'>): Tags {
-  if (aws.eniGCIntervalMs === 0) return aws.eniTags
+export function leftoverCollection(
+  { aws }: Pick<Config, 'aws'>,
+  clusterName: string,
+): { readonly tags: Tags; readonly intervalMs: number } | undefined {
+  const { eniGCIntervalMs: intervalMs, eniGCTags } = aws
+  if (intervalMs === 0) return undefined
   const automatic = { 'io.cilium/cilium-managed': 'true', 'io.cilium/cluster-name': clusterName }
-  return { ...aws.eniTags, ...(Object.keys(aws.eniGCTags).length > 0 ? aws.eniGCTags : automatic) }
+  return { tags: Object.keys(eniGCTags).length > 0 ? eniGCTags : automatic, intervalMs }
 }
 
 function messageOf(error: unknown): string {

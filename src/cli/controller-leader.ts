@@ -23,7 +23,7 @@ export interface LeaderOptions {
   readonly random: Random
 }
 
-/** What only the leader does: the fleet, what feeds it, and the garbage collection of its resources. */
+/** What only the leader does: the fleet, what feeds it, and the garbage collection of its resources and its leftovers. */
 export class Leader {
   readonly manager: NodeManager
   readonly #options: LeaderOptions
@@ -70,7 +70,7 @@ export class Leader {
   }
 
   #feed(pods: PendingPods): void {
-    const { client, clock, random, log, config } = this.#options
+    const { client, clock, random, log, config, provider } = this.#options
     const { signal } = this.#stopping
     const shared = { client, clock, random, log, signal }
     const { manager } = this
@@ -102,7 +102,11 @@ export class Leader {
       log,
       intervalMs: config.nodesGCIntervalMs,
     })
-    this.#feeding = Promise.all([...informers.map(({ stopped }) => stopped), collector.run(signal)])
+    this.#feeding = Promise.all([
+      ...informers.map(({ stopped }) => stopped),
+      collector.run(signal),
+      provider.leftovers?.run(manager.destructiveLimiter, signal),
+    ])
   }
 
   #malformed(report: MalformedCiliumNode): void {

@@ -7,6 +7,8 @@ export interface InstanceMetadata {
   region(signal: AbortSignal): Promise<string>
   /** The VPC of the primary interface. @throws Error when the service does not answer */
   vpcID(signal: AbortSignal): Promise<string>
+  /** @throws Error when the service does not answer */
+  instanceID(signal: AbortSignal): Promise<string>
 }
 
 export type FetchLike = (
@@ -25,7 +27,7 @@ const TOKEN_TTL_SECONDS = 60
 
 const refuse = (): Promise<string> =>
   Promise.reject(new Error('the metadata service is switched off by AWS_EC2_METADATA_DISABLED'))
-const DISABLED: InstanceMetadata = { region: refuse, vpcID: refuse }
+const DISABLED: InstanceMetadata = { region: refuse, vpcID: refuse, instanceID: refuse }
 
 /**
  * The instance metadata service, version 2. Asked only for what is not configured: a controller outside of EC2, or one in a pod
@@ -72,6 +74,7 @@ export function instanceMetadata(options: {
 
   return {
     region: (signal) => read('/meta-data/placement/region', signal),
+    instanceID: (signal) => read('/meta-data/instance-id', signal),
     async vpcID(signal) {
       const mac = await read('/meta-data/mac', signal)
       return read(`/meta-data/network/interfaces/macs/${mac.replace(/\/$/, '')}/vpc-id`, signal)

@@ -46,7 +46,9 @@ export const configSchema = z.strictObject({
   'aws-instance-limit-mapping': map
     .prefault('')
     .describe('static limits of instance types: type=adapters,ipv4,ipv6 (until Cilium 1.17)'),
-  'aws-max-results-per-call': int(0).prefault('0').describe('page size of EC2 listings (count); 0: automatic'),
+  'aws-max-results-per-call': int(0)
+    .prefault('150')
+    .describe('page size of EC2 listings (count); 0: unpaged until EC2 refuses that (Cilium: 0)'),
   'aws-region': text
     .prefault('')
     .describe('region of the cluster; also AWS_REGION; unset: asked of the metadata service (own option)'),

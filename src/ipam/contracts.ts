@@ -141,6 +141,23 @@ export interface NodeOperations {
 }
 
 /**
+ * The right to calls that give something back, shared by all that make such calls in one controller
+ * (docs/decisions/0010-proof-before-destroy.md).
+ */
+export interface DestructivePermits {
+  /** When `count` calls may be made (monotonic ms): now or earlier = at once; undefined = never. */
+  allowedAtMs(nowMs: number, count?: number): number | undefined
+  /** Takes the right to make `count` calls now; false when there is none. */
+  take(nowMs: number, count?: number): boolean
+}
+
+/** Collects what we created and what nothing uses or tracks any more. A cloud without it, or where it is off, leaves it out. */
+export interface LeftoverCollection {
+  /** Round after round until the signal is aborted. Never rejects for a failure of the cloud. */
+  run(permits: DestructivePermits, signal: AbortSignal): Promise<void>
+}
+
+/**
  * What a cloud does for the whole cluster.
  *
  * @source cilium pkg/ipam/node_manager.go, AllocationImplementation
@@ -169,6 +186,7 @@ export interface AllocationImplementation {
   syncedAtMs(instanceID: string): number | undefined
   /** Waits for work that no pod waits for (attributes, tags), e.g. before a process ends. */
   settle(signal: AbortSignal): Promise<void>
+  readonly leftovers?: LeftoverCollection
 }
 
 export type AllocationType = 'allocateIP' | 'createInterfaceAndAllocateIP'

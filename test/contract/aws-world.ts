@@ -1,3 +1,4 @@
+import { EC2API } from '../../providers/aws/api.ts'
 import { createAWSProvider, EC2_BUCKETS, isThrottled, type AWSProviderConfig } from '../../providers/aws/index.ts'
 import { terminateInstance } from '../../simulators/aws/cloud/instances.ts'
 import { createEC2Simulator, type EC2Simulator, type EC2SimulatorOptions } from '../../simulators/aws/index.ts'
@@ -39,6 +40,8 @@ export interface AWSWorldOptions {
 
 export interface AWSWorld extends ContractWorld {
   readonly simulator: EC2Simulator
+  /** The calls that a provider makes, without a provider. */
+  readonly api: EC2API
   /** The whole account as it is now. */
   account(): World
 }
@@ -68,11 +71,23 @@ export async function makeAWSWorld(options: AWSWorldOptions = {}): Promise<AWSWo
     holder: directHolder,
   })
   let seed = 10
-  const newProvider = () =>
-    createAWSProvider(
+  let process = new AbortController()
+  const newProvider = () => {
+    process.abort(new Error('the process ended'))
+    process = new AbortController()
+    return createAWSProvider(
       { ...PLAIN_CONFIG, vpcID: VPC_ID, ...options.config },
-      { client, budget, clock, random: seededRandom((seed += 1)), log: options.log ?? SILENT, metrics: UNMEASURED },
+      {
+        client,
+        budget,
+        clock,
+        random: seededRandom((seed += 1)),
+        log: options.log ?? SILENT,
+        metrics: UNMEASURED,
+        signal: process.signal,
+      },
     )
+  }
   const context = { priority: 'watermark', reason: 'prepare', signal: new AbortController().signal } as const
   let provider = newProvider()
   await provider.prepare(context)
@@ -81,6 +96,7 @@ export async function makeAWSWorld(options: AWSWorldOptions = {}): Promise<AWSWo
 
   const world: AWSWorld = {
     simulator,
+    api: new EC2API({ client, budget, clock, log: options.log ?? SILENT, metrics: UNMEASURED }, 150),
     clock,
     get provider() {
       return provider

@@ -176,6 +176,7 @@ export const PLAIN_CONFIG: AWSProviderConfig = {
   usePrimaryAddress: false,
   maxResultsPerCall: 150,
   countsOnlyFirstNetworkCard: false,
+  garbageCollection: undefined,
 }
 
 export function contextOf(signal: AbortSignal = new AbortController().signal): CallContext {

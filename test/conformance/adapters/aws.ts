@@ -25,6 +25,7 @@ import { callVector } from './aws-calls.ts'
 import { adapt } from './core-arithmetic.ts'
 import { awsClientAdapters } from './aws-client.ts'
 import { awsFlowAdapters } from './aws-flow.ts'
+import { awsGCAdapters } from './aws-gc.ts'
 import {
   contextOf,
   driven,
@@ -391,7 +392,7 @@ const nodeAdapters: AdapterRegistry = {
   }),
 }
 
-/** AWS kinds; `gc` has no adapter yet and counts as skipped. */
+/** All AWS kinds. */
 export const awsAdapters: AdapterRegistry = {
   ...planAdapters,
   ...managerAdapters,
@@ -399,4 +400,5 @@ export const awsAdapters: AdapterRegistry = {
   ...awsClientAdapters,
   ...awsSimulatorAdapters,
   ...awsFlowAdapters,
+  ...awsGCAdapters,
 }

@@ -1,18 +1,92 @@
 import { describe, expect, test } from 'vitest'
-import { interfaceTags } from '../../../src/cli/controller-aws.ts'
+import { createEC2Simulator, inProcessHandler } from '../../../simulators/aws/index.ts'
+import { saveWorld } from '../../../simulators/aws/world.ts'
+import { leftoverCollection, openAWS } from '../../../src/cli/controller-aws.ts'
 import type { FetchLike } from '../../../src/cli/controller-metadata.ts'
 import { instanceMetadata } from '../../../src/cli/controller-metadata.ts'
 import { loadConfig } from '../../../src/config/load.ts'
+import { resourceOf, UNMEASURED } from '../../conformance/adapters/aws-node.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 
+describe('what leftover interfaces are found by', () => {
+  const found = (...flags: readonly string[]) => leftoverCollection(loadConfig(flags, {}).config, 'prod')
+
+  test('the name of the cluster, unless tags are given, or nothing is collected', () => {
+    expect(found()).toEqual({
+      tags: { 'io.cilium/cilium-managed': 'true', 'io.cilium/cluster-name': 'prod' },
+      intervalMs: 300_000,
+    })
+    expect(found('--eni-gc-tags=a=1', '--eni-gc-interval=1m')).toEqual({ tags: { a: '1' }, intervalMs: 60_000 })
+    expect(found('--eni-gc-interval=0')).toBeUndefined()
+  })
+})
+
 describe('tags of new interfaces', () => {
+  const SUBNET_ID = 'subnet-0000000000000001a'
+  const VPC_ID = 'vpc-0000000000000001a'
+  const unknown = (): Promise<string> => Promise.reject(new Error('none'))
+
+  /** The tags of an interface that a provider of this configuration creates, and what was logged on the way. */
+  async function tagsOfNewInterface(flags: readonly string[], eksName?: string) {
+    const ec2 = createEC2Simulator({ throttle: 'none', clock: new ManualClock() })
+    const type = 'm5.large'
+    const [own] = ec2.makeInstances({ instanceType: type, subnetId: SUBNET_ID, count: 1 }).instances
+    if (eksName !== undefined) ec2.cloud.instance(own!.instanceId).tags.set('aws:eks:cluster-name', eksName)
+    const logged: string[] = []
+    const log = (_fields: object, message: string): void => void logged.push(message)
+    const signal = new AbortController().signal
+    const cloud = await openAWS({
+      config: loadConfig(['--aws-region=us-east-1', `--aws-vpc-id=${VPC_ID}`, ...flags], {}).config,
+      access: {
+        credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
+        requestHandler: inProcessHandler(ec2.router),
+      },
+      metadata: {
+        region: unknown,
+        vpcID: unknown,
+        instanceID: () => (eksName === undefined ? unknown() : Promise.resolve(own!.instanceId)),
+      },
+      clock: new ManualClock(),
+      random: { next: () => 0.5 },
+      log: { debug: log, info: log, warn: log, error: log },
+      metrics: UNMEASURED,
+      signal,
+    })
+    const provider = cloud.createProvider(signal)
+    const context = { priority: 'watermark', reason: 'test', signal } as const
+    await provider.prepare(context)
+    await provider.resync(context)
+    const node = provider.createNode(
+      resourceOf({
+        instanceID: own!.instanceId,
+        eni: { 'instance-type': type, 'vpc-id': VPC_ID, 'availability-zone': own!.availabilityZone },
+      }),
+    )
+    const action = node.prepareIPAllocation()
+    const outcome = await node.createInterface({ ...action, ipv4: { ...action.ipv4, maxIPsToAllocate: 1 } }, context)
+    const id = outcome.kind === 'created' ? outcome.interfaceID : ''
+    const saved = saveWorld(ec2.cloud).networkInterfaces.find(({ networkInterfaceId }) => networkInterfaceId === id)
+    return { tags: saved?.tags, logged }
+  }
+
+  const managed = { 'io.cilium/cilium-managed': 'true' }
   test.each([
-    [['--eni-tags=a=1'], { a: '1', 'io.cilium/cilium-managed': 'true', 'io.cilium/cluster-name': 'default' }],
-    [['--cluster-name=prod'], { 'io.cilium/cilium-managed': 'true', 'io.cilium/cluster-name': 'prod' }],
-    [['--eni-tags=a=1,b=2', '--eni-gc-tags=a=gc'], { a: 'gc', b: '2' }],
-    [['--eni-tags=a=1', '--eni-gc-interval=0'], { a: '1' }],
-  ])('%j', (flags, tags) => {
-    expect(interfaceTags(loadConfig(flags, {}).config)).toEqual(tags)
+    {
+      flags: ['--eni-tags=a=1', '--cluster-name=prod'],
+      tags: { a: '1', ...managed, 'io.cilium/cluster-name': 'prod' },
+    },
+    { flags: ['--eni-tags=a=1,b=2', '--eni-gc-tags=a=gc'], tags: { a: 'gc', b: '2' } },
+    { flags: ['--eni-tags=a=1', '--eni-gc-interval=0'], tags: { a: '1' } },
+    { flags: [], eksName: 'blue', tags: { ...managed, 'io.cilium/cluster-name': 'blue' } },
+    { flags: ['--cluster-name=prod'], eksName: 'blue', tags: { ...managed, 'io.cilium/cluster-name': 'prod' } },
+  ])('$flags on EKS cluster $eksName: $tags', async ({ flags, eksName, tags }) => {
+    expect((await tagsOfNewInterface(flags, eksName)).tags).toEqual(tags)
+  })
+
+  test('are those of a nameless cluster, and that is said, where nothing knows a name', async () => {
+    const { tags, logged } = await tagsOfNewInterface([])
+    expect(tags).toEqual({ ...managed, 'io.cilium/cluster-name': 'default' })
+    expect(logged.some((message) => message.startsWith('The cluster has no name of its own'))).toBe(true)
   })
 })
 
@@ -50,6 +124,12 @@ describe('the instance metadata service', () => {
     expect(await metadata.region(signal)).toBe('eu-central-1')
     expect(await metadata.vpcID(signal)).toBe('vpc-1')
     expect(asked.filter((request) => request.startsWith('PUT'))).toHaveLength(3)
+  })
+
+  test('tells the instance', async () => {
+    const { fetch } = service({ '/latest/meta-data/instance-id': 'i-1\n' })
+    const metadata = instanceMetadata({ clock: new ManualClock(), endpoint: '', fetch })
+    expect(await metadata.instanceID(signal)).toBe('i-1')
   })
 
   test('that refuses is an error naming what was asked', async () => {

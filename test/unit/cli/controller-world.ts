@@ -80,6 +80,7 @@ export class ControllerWorld {
       metadata: {
         region: () => Promise.reject(new Error('none')),
         vpcID: () => Promise.resolve('vpc-0000000000000001a'),
+        instanceID: () => Promise.reject(new Error('none')),
       },
       aws: {
         credentials: { accessKeyId: 'test', secretAccessKey: 'test' },

@@ -232,7 +232,11 @@ test('a VPC that is not known is a warning: everything of the region is read', a
   const at = world()
   at.addNode('node-a')
   await at.startController([], {
-    metadata: { region: () => Promise.reject(new Error('none')), vpcID: () => Promise.reject(new Error('no answer')) },
+    metadata: {
+      region: () => Promise.reject(new Error('none')),
+      vpcID: () => Promise.reject(new Error('no answer')),
+      instanceID: () => Promise.reject(new Error('none')),
+    },
   })
   await until(async () => (await at.poolSize('node-a')) >= 8)
   expect(at.logged.filter(({ message }) => message.startsWith('The VPC is not known'))).toHaveLength(1)

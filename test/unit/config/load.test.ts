@@ -51,7 +51,7 @@ describe('defaults', () => {
       excessIPReleaseDelayMs: 180_000,
       nodesGCIntervalMs: 300_000,
       clusterName: 'default',
-      aws: { releaseExcessIPs: false, eniGCIntervalMs: 300_000, maxResultsPerCall: 0, ec2APIEndpoint: '', region: '' },
+      aws: { releaseExcessIPs: false, eniGCIntervalMs: 300_000, maxResultsPerCall: 150, ec2APIEndpoint: '', region: '' },
       kubernetes: { qps: 100, burst: 200, leaseDurationMs: 15_000, renewDeadlineMs: 10_000, retryPeriodMs: 2_000 },
       telemetry: { enableMetrics: true, serveAddress: ':9963', logLevel: 'info' },
       shutdownGracePeriodMs: 20_000,
