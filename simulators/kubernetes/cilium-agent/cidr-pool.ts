@@ -7,6 +7,11 @@ interface Range {
   readonly held: Set<number>
   /** It vanished from the resource while in use: kept until the last address is back, nothing new is taken from it. */
   isRemoved: boolean
+  /**
+   * It was given back, then wanted again. The operator may detach it until it has been told so: nothing is taken from it before the
+   * resource lists it as allocated.
+   */
+  isReclaimed: boolean
 }
 
 /**
@@ -42,24 +47,32 @@ export class CIDRPool {
     return this.#ranges.map((range) => range.cidr.text).sort()
   }
 
-  /** Takes over the CIDRs that the resource lists now. */
-  update(listed: ReadonlyMap<string, { readonly cidr: IPv4CIDR; readonly interfaceID: string }>): void {
+  /**
+   * Takes over the CIDRs that the resource lists now.
+   *
+   * @param allocated those that the resource says are taken over (texts)
+   */
+  update(
+    listed: ReadonlyMap<string, { readonly cidr: IPv4CIDR; readonly interfaceID: string }>,
+    allocated: ReadonlySet<string>,
+  ): void {
     for (const text of this.#released.keys()) if (!listed.has(text)) this.#released.delete(text)
     const known = new Set<string>()
     this.#ranges = this.#ranges.filter((range) => {
       known.add(range.cidr.text)
       range.isRemoved = !listed.has(range.cidr.text)
+      if (allocated.has(range.cidr.text)) range.isReclaimed = false
       return !range.isRemoved || range.held.size > 0
     })
     for (const [text, { cidr, interfaceID }] of listed) {
       if (!known.has(text) && !this.#released.has(text))
-        this.#ranges.push({ cidr, interfaceID, held: new Set(), isRemoved: false })
+        this.#ranges.push({ cidr, interfaceID, held: new Set(), isRemoved: false, isReclaimed: false })
     }
   }
 
   allocateNext(): { readonly address: string; readonly interfaceID: string } | undefined {
-    for (const { cidr, interfaceID, held, isRemoved } of this.#ranges) {
-      if (isRemoved || held.size === cidr.size) continue
+    for (const { cidr, interfaceID, held, isRemoved, isReclaimed } of this.#ranges) {
+      if (isRemoved || isReclaimed || held.size === cidr.size) continue
       let value = cidr.first
       while (held.has(value)) value++
       held.add(value)
@@ -87,7 +100,7 @@ export class CIDRPool {
     for (const { cidr, interfaceID } of [...this.#released.values()].sort((a, b) => a.cidr.first - b.cidr.first)) {
       if (free >= floor) break
       this.#released.delete(cidr.text)
-      this.#ranges.push({ cidr, interfaceID, held: new Set(), isRemoved: false })
+      this.#ranges.push({ cidr, interfaceID, held: new Set(), isRemoved: false, isReclaimed: true })
       free += cidr.size
     }
     const kept: Range[] = []

@@ -45,17 +45,12 @@ export class MultiPoolIPAM implements AgentIPAM {
 
   takeOver(resource: OwnResource): boolean {
     this.#resource = resource
-    this.#pool.update(listedCIDRs(resource))
+    this.#pool.update(listedCIDRs(resource), new Set(resource.pools.allocated.flatMap(({ cidrs }) => cidrs)))
     return true
   }
 
   allocate(owner: string, nowMs: number): Holding | undefined {
-    let next = this.#pool.allocateNext()
-    if (next === undefined) {
-      // Blocks that were given back and are still listed serve before a pod has to wait.
-      this.#pool.settle(1)
-      next = this.#pool.allocateNext()
-    }
+    const next = this.#pool.allocateNext()
     if (next === undefined) return undefined
     const holding = { ...next, owner, sinceMs: nowMs }
     this.#byOwner.set(owner, holding)

@@ -9,6 +9,7 @@ function ipamWith(parts: ResourceParts, preAllocation = 8): MultiPoolIPAM {
   return books
 }
 
+const TWO_PREFIXES = { 'eni-1': { prefixes: ['10.0.0.16/28', '10.0.0.32/28'], addresses: [] } }
 const PREFIX = { 'eni-1': { prefixes: ['10.0.0.16/28'], addresses: addressesOf(16, 16) } }
 
 function addressesOf(first: number, count: number): string[] {
@@ -72,14 +73,29 @@ describe('MultiPoolIPAM', () => {
     expect(written(books)).toMatchObject({ requested: wants(16) })
   })
 
-  test('gives back unused CIDRs beyond its demand, from the last, and takes them up again while they are listed', () => {
-    const enis = { 'eni-1': { prefixes: ['10.0.0.16/28', '10.0.0.32/28'], addresses: [] } }
-    const books = ipamWith({ enis })
+  test('gives back unused CIDRs beyond its demand, from the last, and does not take them up again by mistake', () => {
+    const books = ipamWith({ enis: TWO_PREFIXES })
     expect(written(books)).toEqual({ requested: wants(8), allocated: has('10.0.0.16/28') })
-    books.takeOver(resource({ enis })) // still listed: not taken up by mistake
+    books.takeOver(resource({ enis: TWO_PREFIXES }))
     expect(written(books)).toMatchObject({ allocated: has('10.0.0.16/28') })
-    for (let pod = 0; pod < 17; pod++) expect(books.allocate(`default/p${pod}`, 0)).toBeDefined()
-    expect(written(books)).toEqual({ requested: wants(32), allocated: has('10.0.0.16/28', '10.0.0.32/28') })
+  })
+
+  test('takes a CIDR up again that is still listed, and uses it once the operator has been told', () => {
+    const books = ipamWith({ enis: TWO_PREFIXES })
+    books.pendingWrite()
+    for (let pod = 0; pod < 16; pod++) expect(books.allocate(`default/p${pod}`, 0)).toBeDefined()
+    expect(books.allocate('default/p16', 0)).toBeUndefined()
+    books.setWaiting(1)
+    const both = has('10.0.0.16/28', '10.0.0.32/28')
+    expect(written(books)).toEqual({ requested: wants(32), allocated: both })
+    expect(books.allocate('default/p16', 0)).toBeUndefined()
+    books.takeOver(
+      resource({
+        enis: TWO_PREFIXES,
+        pools: { allocated: [{ pool: 'default', cidrs: ['10.0.0.16/28', '10.0.0.32/28'] }] },
+      }),
+    )
+    expect(books.allocate('default/p16', 0)?.address).toBe('10.0.0.32')
   })
 
   test('never gives back a CIDR that a pod uses', () => {
