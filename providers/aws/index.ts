@@ -7,6 +7,7 @@ import type { Clock } from '../../src/runtime/clock.ts'
 import type { Random } from '../../src/runtime/random.ts'
 import { EC2API } from './api.ts'
 import { BackgroundWork } from './background.ts'
+import { builtInLimits } from './built-in-limits.ts'
 import { ENIGarbageCollector } from './eni-gc.ts'
 import { subnetFilters } from './filters.ts'
 import { InfrastructureCache } from './infrastructure.ts'
@@ -87,6 +88,9 @@ export function readEKSClusterName(
   return new EC2API(deps, 0).listings.describeInstanceTag(instanceID, EKS_CLUSTER_TAG, context)
 }
 
+/** Together as much as one full page, so that the first listing costs three pages more than it must. */
+const FIRST_PAGE_SIZES = [10, 20, 40, 80]
+
 /**
  * The AWS provider: elastic network interfaces, their secondary addresses and their delegated prefixes.
  *
@@ -95,11 +99,13 @@ export function readEKSClusterName(
 export function createAWSProvider(config: AWSProviderConfig, deps: AWSProviderDependencies): AWSProvider {
   const { clock, random, log } = deps
   const signal = deps.signal ?? new AbortController().signal
-  const api = new EC2API(deps, config.maxResultsPerCall)
+  const api = new EC2API({ ...deps, firstPageSizes: FIRST_PAGE_SIZES }, config.maxResultsPerCall)
   const infrastructure = new InfrastructureCache(api.listings, config)
   const instances = new InstancesManager(config, { listings: api.listings, infrastructure, clock, log, signal })
   const limits = new LimitsTable({
     read: (context) => api.listings.describeInstanceTypes(config.countsOnlyFirstNetworkCard, context),
+    builtIn: builtInLimits(config.countsOnlyFirstNetworkCard),
+    mapping: config.instanceLimitMapping,
     clock,
     log,
     signal,
@@ -130,7 +136,7 @@ export function createAWSProvider(config: AWSProviderConfig, deps: AWSProviderDe
     createNode: (resource) => new AWSNode(resource, nodeDependencies),
     getPoolQuota: () => infrastructure.poolQuota(),
     async prepare(context) {
-      await Promise.all([limits.prepare(context), infrastructure.read(context)])
+      await Promise.all([limits.prepare(context), instances.prepare(context)])
     },
     resync: (context) => instances.resync(context),
     async instanceSync(instanceID, context) {

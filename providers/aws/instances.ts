@@ -16,6 +16,8 @@ type Interfaces = ReadonlyMap<string, ENI>
 /** Attached interfaces as a listing shows them, by instance and ID. */
 type InstanceListing = Map<string, Map<string, ENI>>
 const NO_INTERFACES: Interfaces = new Map()
+/** How long the first full sync takes what `prepare` read for fresh (ms). A choice: well below the interval of full syncs. */
+const PREPARED_FOR_MS = 30_000
 
 /** Instances of a full listing that are taken over at once (count); other work runs in between. */
 const TAKEN_OVER_AT_ONCE = 500
@@ -54,6 +56,7 @@ export class InstancesManager {
   /** Starts of the reads under way. */
   readonly #readsUnderWay = new Set<{ readonly startedAtMs: number }>()
   #missingInstanceCount = 0
+  #preparedAtMs: number | undefined
 
   constructor(config: AWSProviderConfig, deps: InstancesManagerDependencies) {
     this.#config = config
@@ -123,6 +126,13 @@ export class InstancesManager {
     this.#instances.updateInterface(instanceID, interfaceID, this.#infrastructure.withCIDRs(updated, previous))
   }
 
+  /** Reads what nodes need before they are served; the first full sync does not read it again. @throws CloudAPIError */
+  async prepare(context: CallContext): Promise<void> {
+    const startedAtMs = this.#clock.now()
+    await this.#infrastructure.read(context)
+    this.#preparedAtMs = startedAtMs
+  }
+
   /**
    * Full sync: infrastructure first, published even when the listing after it fails; then all interfaces, applied at the end.
    *
@@ -130,7 +140,9 @@ export class InstancesManager {
    */
   async resync(context: CallContext): Promise<SyncResult> {
     const startedAtMs = this.#clock.now()
-    await this.#infrastructure.read(context)
+    const isPrepared = startedAtMs - (this.#preparedAtMs ?? Number.NEGATIVE_INFINITY) < PREPARED_FOR_MS
+    this.#preparedAtMs = undefined
+    if (!isPrepared) await this.#infrastructure.read(context)
     return this.#whileReading(startedAtMs, async () => {
       const { subnetIDsFilter, subnetTagsFilter, instanceTagsFilter } = this.#config
       const hasSubnetFilters = subnetFilters(subnetTagsFilter, subnetIDsFilter).length > 0

@@ -42,6 +42,8 @@ export interface AWSWorld extends ContractWorld {
   readonly simulator: EC2Simulator
   /** The calls that a provider makes, without a provider. */
   readonly api: EC2API
+  /** Calls of one action so far, e.g. `DescribeSubnets` (count). */
+  callsOf(action: string): number
   /** The whole account as it is now. */
   account(): World
 }
@@ -130,6 +132,7 @@ export async function makeAWSWorld(options: AWSWorldOptions = {}): Promise<AWSWo
     },
     interfaceReads: () => countCalls(simulator, (action) => action === 'DescribeNetworkInterfaces'),
     calls: () => countCalls(simulator, () => true),
+    callsOf: (wanted) => countCalls(simulator, (action) => action === wanted),
     refused: () => simulator.calls.report().refused,
     leaveAddresses(count) {
       const subnet = simulator.cloud.subnet(SUBNET_ID)

@@ -233,12 +233,28 @@ describe('AWS inventory', () => {
     await expectOrder(world, served)
   })
 
-  test('a page size is sent, and several hundred interfaces come in several pages', async () => {
+  test('several hundred interfaces come in several pages, the first ones of the first listing small', async () => {
     const world = await makeAWSWorld()
     for (let index = 0; index < 320; index++) world.addInstance()
-    const reads = world.interfaceReads()
-    expect((await drive(world, world.provider.resync(CONTEXT))).changedInstanceIDs).toHaveLength(320)
-    expect(world.interfaceReads() - reads).toBe(3)
+    const pagesOf = async (sync: Promise<unknown>): Promise<number> => {
+      const reads = world.interfaceReads()
+      await drive(world, sync)
+      return world.interfaceReads() - reads
+    }
+    expect(await pagesOf(world.provider.resync(CONTEXT)), '10 + 20 + 40 + 80 + 150 + 20').toBe(6)
+    expect(await pagesOf(world.provider.resync(CONTEXT)), '150 + 150 + 20').toBe(3)
+  })
+
+  test('the first full sync does not read again what was read to prepare; the second one does', async () => {
+    const world = await makeAWSWorld()
+    world.addInstance()
+    await drive(world, world.provider.prepare(CONTEXT))
+    const readsOf = async (): Promise<number> => {
+      const before = world.callsOf('DescribeSubnets')
+      await drive(world, world.provider.resync(CONTEXT))
+      return world.callsOf('DescribeSubnets') - before
+    }
+    expect([await readsOf(), await readsOf()]).toEqual([0, 1])
   })
 
   test('an unpaged listing that EC2 refuses is repeated in pages', async () => {
