@@ -90,6 +90,11 @@ export interface AWSProviderConfig {
    * all cards, and then tries for ever to fill slots that do not exist.
    */
   readonly countsOnlyFirstNetworkCard: boolean
+  /** `--aws-instance-limit-mapping`: counts by instance type that hold whatever EC2 says; `ipv4` counts the primary address. */
+  readonly instanceLimitMapping: ReadonlyMap<
+    string,
+    { readonly adapters: number; readonly ipv4: number; readonly ipv6: number }
+  >
   /** Of interfaces that carry these tags and hang on nothing; undefined: they stay. `eniTags` has the tags too. */
   readonly garbageCollection: { readonly tags: Tags; readonly intervalMs: number } | undefined
 }

@@ -87,6 +87,7 @@ export async function openAWS(dependencies: CloudDependencies): Promise<Cloud> {
           usePrimaryAddress: config.aws.usePrimaryAddress,
           maxResultsPerCall: config.aws.maxResultsPerCall,
           countsOnlyFirstNetworkCard: config.ipamProfile === 'latest',
+          instanceLimitMapping: config.aws.instanceLimitMapping,
           garbageCollection,
         },
         { client, budget, clock, random, log, metrics, signal },

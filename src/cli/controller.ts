@@ -88,12 +88,9 @@ export async function startController(options: ControllerOptions): Promise<Contr
  *
  * @throws ConfigError
  */
-export function refuseUnserved({ ipam, aws }: Config): void {
+export function refuseUnserved({ ipam }: Config): void {
   const faults: string[] = []
   if (ipam !== 'eni') faults.push(`--ipam ${ipam} is not served by this build; it serves: eni`)
-  if (aws.instanceLimitMapping.size > 0) {
-    faults.push('--aws-instance-limit-mapping is not served by this build: limits are read from EC2')
-  }
   if (faults.length > 0) throw new ConfigError(faults)
 }
 

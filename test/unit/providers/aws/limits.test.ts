@@ -1,11 +1,23 @@
 import { describe, expect, test } from 'vitest'
-import { LimitsTable } from '../../../../providers/aws/limits.ts'
+import { builtInLimits } from '../../../../providers/aws/built-in-limits.ts'
+import { LimitsTable, type MappedLimits } from '../../../../providers/aws/limits.ts'
+import { instanceTypes } from '../../../../simulators/aws/cloud/instance-types.ts'
+import { CloudAPIError } from '../../../../src/ipam/errors.ts'
 import type { Limits } from '../../../../src/ipam/types.ts'
 import { contextOf, SILENT } from '../../../conformance/adapters/aws-node.ts'
 import { ManualClock, settle } from '../../../support/manual-clock.ts'
 import { M5_LARGE } from './builders.ts'
 
-function world(answers: (Record<string, Limits> | Error)[] = []) {
+function world(
+  answers: (Record<string, Limits> | Error)[] = [],
+  {
+    builtIn,
+    mapping = {},
+  }: {
+    readonly builtIn?: Readonly<Record<string, Limits>>
+    readonly mapping?: Readonly<Record<string, MappedLimits>>
+  } = {},
+) {
   const clock = new ManualClock()
   const state = { reads: 0, latencyMs: 0 }
   const signal = new AbortController().signal
@@ -20,6 +32,8 @@ function world(answers: (Record<string, Limits> | Error)[] = []) {
     clock,
     log: SILENT,
     signal,
+    mapping: new Map(Object.entries(mapping)),
+    ...(builtIn !== undefined && { builtIn: new Map(Object.entries(builtIn)) }),
   })
   return { table, clock, state, signal }
 }
@@ -93,5 +107,55 @@ describe('limits of instance types', () => {
     table.get('new.large')
     await clock.advance(10_000)
     expect(table.get('m5.large')).toBe(M5_LARGE)
+  })
+
+  test('until EC2 answers the built-in ones serve, and it is asked again once a minute', async () => {
+    const own = { ...M5_LARGE, adapters: 99 }
+    const denied = new CloudAPIError('x', { kind: 'denied', code: 'UnauthorizedOperation', action: 'x' })
+    const { table, clock, state } = world([denied, denied, { 'm5.large': own }], { builtIn: { 'm5.large': M5_LARGE } })
+    const prepared = table.prepare(contextOf())
+    await clock.advance(5000)
+    await prepared
+    expect(table.get('m5.large')).toEqual(M5_LARGE)
+    await clock.advance(54_999)
+    table.get('m5.large')
+    expect(state.reads).toBe(2)
+    await clock.advance(1)
+    table.get('m5.large')
+    await settle()
+    expect(table.get('m5.large')).toEqual(own)
+    await clock.advance(600_000)
+    table.get('m5.large')
+    expect(state.reads).toBe(3)
+  })
+
+  test('counts that the operator maps hold whatever EC2 says; prefixes are only for types known to take them', async () => {
+    const mapping = { 'm5.large': { adapters: 2, ipv4: 5, ipv6: 5 }, 'own.type': { adapters: 4, ipv4: 6, ipv6: 0 } }
+    const { table } = world([{ 'm5.large': M5_LARGE }], { builtIn: { 'm5.large': M5_LARGE }, mapping })
+    expect(table.get('m5.large')).toEqual({ ...M5_LARGE, adapters: 2, ipv4: 5, ipv6: 5 })
+    await table.prepare(contextOf())
+    expect(table.get('m5.large')).toEqual({ ...M5_LARGE, adapters: 2, ipv4: 5, ipv6: 5 })
+    expect(table.get('own.type')).toEqual({ adapters: 4, ipv4: 6, ipv6: 0, hypervisorType: '', isBareMetal: false })
+  })
+})
+
+describe('the built-in table', () => {
+  test('has every type that the simulator offers, with the same limits', () => {
+    const table = builtInLimits(false)
+    for (const { name, adapters, ipv4, ipv6, hypervisor, bareMetal } of instanceTypes())
+      expect(table.get(name), name).toEqual({
+        adapters,
+        ipv4,
+        ipv6,
+        hypervisorType: hypervisor,
+        isBareMetal: bareMetal,
+      })
+    expect(table.size).toBe([...instanceTypes()].length)
+  })
+
+  test('counts the first network card alone where that is wanted', () => {
+    expect(builtInLimits(true).get('trn1.32xlarge')?.adapters).toBe(5)
+    expect(builtInLimits(false).get('trn1.32xlarge')?.adapters).toBe(40)
+    for (const { adapters } of builtInLimits(true).values()) expect(Number.isInteger(adapters)).toBe(true)
   })
 })
