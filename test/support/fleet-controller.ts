@@ -52,9 +52,9 @@ export class ControllerProcess {
     return this.#isOver
   }
 
-  /** It holds the lease and has prepared its provider. */
+  /** It holds the lease, has prepared its provider, and was not told to stop. */
   get isServing(): boolean {
-    return !this.#isOver && this.#handle?.manager?.instancesAPIIsReady() === true
+    return this.#deadlineMs === undefined && !this.#isOver && this.#handle?.manager?.instancesAPIIsReady() === true
   }
 
   get handle(): ControllerHandle | undefined {

@@ -36,7 +36,7 @@ export function randomRun(seed: number, stepCount: number, kinds?: readonly Step
   const random = seededRandom(seed)
   const options = {
     seed,
-    nodeCount: 2 + Math.floor(random.next() * 7),
+    nodeCount: 2 + Math.floor(random.next() * 9),
     prefixDelegation: random.next() < 0.4,
     releaseExcess: random.next() < 0.6,
     agentGeneration: pick(random, ['pool', 'multi-pool', 'mixed'] as const),
@@ -44,7 +44,9 @@ export function randomRun(seed: number, stepCount: number, kinds?: readonly Step
     specs: random.next() < 0.5 ? [{}] : SPECS,
     agentIntervalMs: random.next() < 0.5 ? 1_000 : 15_000,
   }
-  return { options, steps: randomSteps(random, stepCount, kinds) }
+  // Some runs give nothing the time to settle.
+  const haste = random.next() < 0.3 ? 5 : 1
+  return { options, steps: randomSteps(random, stepCount, { kinds, haste }) }
 }
 
 /**
@@ -54,6 +56,7 @@ export function randomRun(seed: number, stepCount: number, kinds?: readonly Step
  */
 export async function play({ options, steps }: FleetRun): Promise<PlayedRun> {
   const fleet = await startFleet(options)
+  ;(globalThis as any).fleet = fleet
   try {
     for (const { thenMs, ...step } of steps) {
       await fleet.apply(step)

@@ -39,7 +39,6 @@ export type FleetStep =
   | { readonly kind: 'watchesDropped'; readonly how: 'clean' | 'cut' | 'expired' }
   | { readonly kind: 'historyForgotten' }
   | { readonly kind: 'foreignEdit'; readonly node: number; readonly value: number }
-  /** Somebody takes an interface of ours off its instance by hand. */
   | { readonly kind: 'timePasses' }
 
 export type StepKind = FleetStep['kind']
@@ -51,8 +50,8 @@ const ORDERS = ['INC', 'ICN', 'NIC', 'NCI', 'CIN', 'CNI', 'IN', 'NI']
 
 /** How often each step is drawn (relative). */
 const WEIGHTS: readonly (readonly [kind: StepKind, weight: number])[] = [
-  ['podBurst', 14],
-  ['podsGone', 12],
+  ['podBurst', 22],
+  ['podsGone', 14],
   ['nodeJoins', 7],
   ['nodeLeaves', 5],
   ['instanceStops', 2],
@@ -81,10 +80,17 @@ export const CALM_KINDS: readonly StepKind[] = [
   'timePasses',
 ]
 
-/** @param kinds which steps may be drawn; all by default */
-export function randomSteps(random: Random, count: number, kinds?: readonly StepKind[]): readonly TimedStep[] {
+/**
+ * @param kinds which steps may be drawn; all by default
+ * @param haste pauses are divided by this; 1 by default
+ */
+export function randomSteps(
+  random: Random,
+  count: number,
+  { kinds, haste = 1 }: { readonly kinds?: readonly StepKind[] | undefined; readonly haste?: number } = {},
+): readonly TimedStep[] {
   const weights = WEIGHTS.filter(([kind]) => kinds === undefined || kinds.includes(kind))
-  return Array.from({ length: count }, () => ({ ...randomStep(random, weights), thenMs: pause(random) }))
+  return Array.from({ length: count }, () => ({ ...randomStep(random, weights), thenMs: Math.round(pause(random) / haste) }))
 }
 
 /** Mostly seconds, now and then minutes. */
@@ -104,7 +110,7 @@ function randomStep(random: Random, weights: typeof WEIGHTS): FleetStep {
     case 'podBurst':
       return { kind, node, count: 1 + integer(random, 12) }
     case 'podsGone':
-      return { kind, count: 1 + integer(random, 20) }
+      return { kind, count: 1 + integer(random, 40) }
     case 'nodeJoins':
       return { kind, spec: integer(random, 100) }
     case 'nodeLeaves':

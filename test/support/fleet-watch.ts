@@ -35,6 +35,8 @@ const CONFLICT_MS = 5_000
 const BEGINNING_MS = 5_000
 /** An interface that we made and that hangs on nothing is gone after this: 12 tries with pauses of up to a minute (ms). */
 const CLEAN_UP_MS = 900_000
+/** Log lines that a failure tells (count). */
+const LINES_TOLD = 60
 /** Violations kept (count): a broken world repeats itself. */
 const MAX_VIOLATIONS = 20
 /** Actions whose buckets stand between a node and its addresses. */
@@ -89,6 +91,11 @@ export class FleetWatch {
     const name = /ciliumnodes\/([^/]+)/.exec(request.path)?.[1]
     if (answer?.status === 409 && name !== undefined) this.#trouble(name, nowMs + CONFLICT_MS)
     else this.#trouble(name ?? '*', nowMs + API_SERVER_TROUBLE_MS)
+  }
+
+  /** Something that slows everybody down has begun. @param forMs how long it lasts, pauses that it leads to included */
+  everybodyWaits(forMs: number): void {
+    this.#trouble('*', this.#fleet.clock.now() + forMs)
   }
 
   /** Interfaces that exist now and hang on nothing are left to garbage collection: who knew of them is gone. */
@@ -213,8 +220,7 @@ export class FleetWatch {
       }),
       nowMs,
     )
-    for (const { kind, detail } of this.#idle.violations(IDLE_BOUND_MS, nowMs))
-      this.#violate(`${kind}: ${detail}`)
+    for (const { kind, detail } of this.#idle.violations(IDLE_BOUND_MS, nowMs)) this.#violate(`${kind}: ${detail}`)
   }
 
   #allBlocked(): { readonly nodeName: string; readonly isNeedy: boolean; readonly isBlocked: boolean }[] {
@@ -278,7 +284,7 @@ export class FleetWatch {
 
   #logText(): string {
     return this.#fleet.log
-      .slice(-60)
+      .slice(-LINES_TOLD)
       .map(
         ({ atMs, process, level, message, fields }) =>
           `${atMs / 1000} s #${process} ${level} ${message} ${textOf(fields)}`,

@@ -52,7 +52,14 @@ export class ProcessWire {
         return this.#send(router, observer, `${request.method} ${request.path}`, request, signal, undefined)
       this.#death.signal.throwIfAborted()
       this.#clock.noteActivity()
-      return router(request, AbortSignal.any([signal, this.#death.signal]))
+      const call = { action: `watch ${request.path}`, request, startMs: this.#clock.now() }
+      observer.started(call)
+      const answer = await router(request, AbortSignal.any([signal, this.#death.signal])).catch((error: unknown) => {
+        observer.ended(call, undefined)
+        throw error
+      })
+      observer.ended(call, answer)
+      return answer
     }
   }
 

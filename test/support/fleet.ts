@@ -63,6 +63,10 @@ export interface FleetNode {
 const LOOK_INTERVAL_MS = 500
 /** Least time between two writes of one agent (ms); real ones take 15 s. */
 const USUAL_AGENT_INTERVAL_MS = 1_000
+/** Longest pause of a watch before it goes on. @source src/kubernetes/backoff.ts */
+const WATCH_PAUSE_MS = 60_000
+/** @source src/ipam/node-state.ts, LONGEST_MISSING_READ_MS, stretched by a quarter */
+const MISSING_READ_PAUSE_MS = 75_000
 /** Pods that a node takes at most (count): with 8 spare addresses they fit an m5.large, also once it is out of prefixes. */
 const MAX_PODS = 18
 /** A pod that ended by itself is started again after this (ms), as by a kubelet. */
@@ -254,6 +258,8 @@ export class Fleet {
       }
       case 'staleReads':
         this.#staleUntilMs = nowMs + step.forMs
+        // A machine that the listings do not show is asked for again after a minute at the latest.
+        this.watch.everybodyWaits(step.forMs + step.delayMs + MISSING_READ_PAUSE_MS)
         this.cloud.setConsistency({
           createdInterfaceMs: step.delayMs,
           deletedInterfaceMs: step.delayMs,
@@ -279,10 +285,12 @@ export class Fleet {
         break
       case 'watchesDropped':
         this.kubernetes.dropWatches(undefined, step.how)
+        this.watch.everybodyWaits(WATCH_PAUSE_MS)
         break
       case 'historyForgotten':
         this.kubernetes.compact()
         this.kubernetes.dropWatches(undefined, 'expired')
+        this.watch.everybodyWaits(WATCH_PAUSE_MS)
         break
       case 'foreignEdit': {
         const node = this.node(step.node)
