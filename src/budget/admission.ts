@@ -14,10 +14,16 @@ const ROUNDING_MS = 1e-6
 /** More waiting calls than this are a leak of ours: a node has a few at most (count). */
 const MAX_WAITING = 1_000_000
 
+/** A charge that this process has tokens for. */
+export interface AdmittedTaking extends Taking {
+  /** Those of its tokens that a store shared with other controllers has yet to give (count). */
+  readonly asked: number
+}
+
 /** A call that asks for its tokens. */
 export interface CandidateCall extends WaitingCall {
   /** Its tokens are taken: go, now. Runs synchronously, in the order of admission. */
-  readonly admit: (takings: readonly Taking[], nowMs: number) => void
+  readonly admit: (takings: readonly AdmittedTaking[], nowMs: number) => void
   /** The signal was aborted while it waited. */
   readonly abandon: (nowMs: number) => void
 }
@@ -102,7 +108,7 @@ export class Admission {
   #ownWaitMs(call: CandidateCall, nowMs: number): number {
     return call.charges.reduce((longestMs, { bucket: name, cost }) => {
       const bucket = this.#buckets.get(name, nowMs)
-      return Math.max(longestMs, bucket.waitMs(Math.min(cost, bucket.size), nowMs))
+      return Math.max(longestMs, bucket.turnMs(Math.min(cost, bucket.size), nowMs))
     }, 0)
   }
 
@@ -117,11 +123,10 @@ export class Admission {
 
   #admit(call: CandidateCall, nowMs: number): void {
     this.#waiting.serve(call, nowMs)
-    const takings = call.charges.map(({ bucket: name, cost }): Taking => {
+    const takings = call.charges.map(({ bucket: name, cost }): AdmittedTaking => {
       const bucket = this.#buckets.get(name, nowMs)
       const level = Math.max(cost, Math.floor(bucket.available(nowMs) + ROUNDING_MS))
-      bucket.take(cost, nowMs)
-      return { bucket: name, cost, level }
+      return { bucket: name, cost, level, asked: bucket.take(cost, nowMs) }
     })
     call.admit(takings, nowMs)
   }

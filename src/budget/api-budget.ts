@@ -3,7 +3,7 @@ import type { CallPriority } from '../runtime/call-priority.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Random } from '../runtime/random.ts'
 import { Admission } from './admission.ts'
-import type { CandidateCall } from './admission.ts'
+import type { AdmittedTaking, CandidateCall } from './admission.ts'
 import { bottleneckHolder } from './bottleneck-holder.ts'
 import { pauseMs } from './bucket.ts'
 import type { Bucket } from './bucket.ts'
@@ -11,7 +11,8 @@ import { BucketSet, GLOBAL_BUCKET } from './bucket-set.ts'
 import type { BucketSetOptions } from './bucket-set.ts'
 import type { APIBudget, BucketCharge, BudgetRequest, LedgerEntry } from './contracts.ts'
 import { Ledger } from './ledger.ts'
-import type { Taking, TokenHolder } from './token-holder.ts'
+import type { SharedTokens } from './shared-tokens.ts'
+import type { TokenHolder } from './token-holder.ts'
 
 /** The cloud refused a call for its rate: the call had no effect. */
 export interface Refusal {
@@ -21,7 +22,7 @@ export interface Refusal {
   readonly bucket?: string
 }
 
-export interface APIBudgetOptions extends BucketSetOptions {
+export interface APIBudgetOptions extends Omit<BucketSetOptions, 'onBucket'> {
   readonly clock: Clock
   readonly random: Random
   /** Classifies what a call threw: a refusal for the rate, or undefined for everything else. */
@@ -30,6 +31,8 @@ export interface APIBudgetOptions extends BucketSetOptions {
   readonly onWait?: (action: string, seconds: number) => void
   /** Who keeps the tokens; by default Bottleneck in this process. */
   readonly holder?: TokenHolder
+  /** Where controllers of one account share their buckets; by default they are this process's own. */
+  readonly shared?: SharedTokens
 }
 
 /** One bucket as it stands. */
@@ -72,7 +75,7 @@ interface BudgetedCall {
 /** A call whose tokens are taken. */
 interface AdmittedCall {
   readonly request: BudgetRequest
-  readonly takings: readonly Taking[]
+  readonly takings: readonly AdmittedTaking[]
   readonly admittedAtMs: number
   /** Whether it had to wait for its tokens. */
   readonly isLimiting: boolean
@@ -81,7 +84,7 @@ interface AdmittedCall {
 type Attempt<T> =
   | { readonly kind: 'answered'; readonly value: T }
   | { readonly kind: 'refused'; readonly error: unknown; readonly refusal: Refusal; readonly admittedAtMs: number }
-  /** Not sent: another call found a bucket empty in the meantime. */
+  /** Not sent: another call found a bucket empty in the meantime, or another controller took the tokens. */
   | { readonly kind: 'withdrawn' }
 
 /**
@@ -107,7 +110,10 @@ class QueueingAPIBudget implements AdaptiveAPIBudget {
     this.#options = options
     this.#clock = options.clock
     this.#holder = options.holder ?? bottleneckHolder()
-    this.#buckets = new BucketSet(options)
+    this.#buckets = new BucketSet({
+      ...options,
+      onBucket: (bucket) => options.shared?.attach(bucket, () => this.#admission.dispatch(options.clock.now())),
+    })
     this.#admission = new Admission(options.clock, this.#buckets)
   }
 
@@ -194,6 +200,18 @@ class QueueingAPIBudget implements AdaptiveAPIBudget {
    * whose bucket turned out to be empty queues again unsent, so that a burst into a drained account costs few refusals.
    */
   #send<T>(admitted: AdmittedCall, call: () => Promise<T>): Promise<Attempt<T>> {
+    const { takings } = admitted
+    const asked = takings.filter((taking) => taking.asked > 0)
+    if (this.#options.shared === undefined || asked.length === 0) return this.#hand(admitted, call)
+    const charges = asked.map(({ bucket, asked: cost }) => ({ bucket, cost }))
+    return this.#options.shared.ask(charges).then((isPaid): Attempt<T> | Promise<Attempt<T>> => {
+      if (isPaid) return this.#hand(admitted, call)
+      this.#giveBack(admitted, (taking) => taking.cost - taking.asked)
+      return { kind: 'withdrawn' }
+    })
+  }
+
+  #hand<T>(admitted: AdmittedCall, call: () => Promise<T>): Promise<Attempt<T>> {
     const { request, takings, admittedAtMs, isLimiting } = admitted
     return this.#holder.run(takings, async (): Promise<Attempt<T>> => {
       const { signal, action, reason } = request
@@ -254,12 +272,22 @@ class QueueingAPIBudget implements AdaptiveAPIBudget {
     return this.#options.globalLimit === undefined ? buckets : [...buckets, { bucket: GLOBAL_BUCKET, cost: 1 }]
   }
 
-  /** Tokens of a call that was not sent. A bucket that was found empty since had none to give back. */
-  #giveBack({ takings, admittedAtMs }: AdmittedCall): void {
+  /**
+   * Tokens of a call that was not sent. A bucket that was found empty since had none to give back.
+   *
+   * @param shared what of a taking was had from the shared store (tokens)
+   */
+  #giveBack(
+    { takings, admittedAtMs }: AdmittedCall,
+    shared: (taking: AdmittedTaking) => number = (taking) => taking.cost,
+  ): void {
     const nowMs = this.#clock.now()
-    for (const { bucket: name, cost } of takings) {
-      const bucket = this.#buckets.get(name, nowMs)
-      if (!bucket.hasRefusedSince(admittedAtMs)) bucket.giveBack(cost, nowMs)
+    for (const taking of takings) {
+      const bucket = this.#buckets.get(taking.bucket, nowMs)
+      if (bucket.hasRefusedSince(admittedAtMs)) continue
+      bucket.giveBack(taking.cost, nowMs)
+      const cost = shared(taking)
+      if (cost > 0) this.#options.shared?.giveBack({ bucket: taking.bucket, cost })
     }
     this.#admission.dispatch(nowMs)
   }

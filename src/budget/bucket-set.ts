@@ -25,6 +25,8 @@ export interface BucketSetOptions {
   readonly raisedLimitFactor?: number
   /** By how much the ways of two calls to the cloud differ at most (ms). Default 500. */
   readonly jitterMs?: number
+  /** Told of every bucket of the cloud when it is made. */
+  readonly onBucket?: (bucket: Bucket) => void
 }
 
 /** The buckets of one account and region, each made at its first use, full. */
@@ -48,8 +50,10 @@ export class BucketSet {
   get(name: string, nowMs: number): Bucket {
     let bucket = this.#buckets.get(name)
     if (bucket === undefined) {
-      bucket = name === GLOBAL_BUCKET ? this.#globalBucket(nowMs) : this.#cloudBucket(name, nowMs)
+      const isGlobal = name === GLOBAL_BUCKET
+      bucket = isGlobal ? this.#globalBucket(nowMs) : this.#cloudBucket(name, nowMs)
       this.#buckets.set(name, bucket)
+      if (!isGlobal) this.#options.onBucket?.(bucket)
     }
     return bucket
   }

@@ -1,4 +1,6 @@
+import { assert } from '../runtime/assert.ts'
 import { LearnedRate } from './learned-rate.ts'
+import type { BucketGate } from './shared-level.ts'
 import type { BucketRate } from './token-bucket.ts'
 import { TokenBucketState } from './token-bucket.ts'
 
@@ -50,7 +52,10 @@ interface Taking {
  */
 export class Bucket {
   readonly name: string
-  readonly #lagMs: number
+  /** How much later than in a continuously refilled bucket a token may come back (ms). */
+  readonly lagMs: number
+  /** What to start from, and what a store shares (size and tokens per second). */
+  readonly fullRate: BucketRate
   readonly #learned: LearnedRate
   /** The bucket as it was `lagMs` ago. */
   readonly #state: TokenBucketState
@@ -62,10 +67,14 @@ export class Bucket {
   /** When the latest of the accepted calls was admitted. */
   #acceptedAdmittedAtMs = Number.NEGATIVE_INFINITY
   #refusalsInARow = 0
+  /** Part of the bucket that is ours, in (0, 1]. */
+  #share = 1
+  #gate: BucketGate | undefined
 
   constructor(options: BucketOptions) {
     this.name = options.name
-    this.#lagMs = options.lagMs
+    this.lagMs = options.lagMs
+    this.fullRate = options.rate
     this.#learned = new LearnedRate({
       startPerSecond: options.rate.refillPerSecond,
       ceilingPerSecond: options.ceilingPerSecond,
@@ -78,13 +87,14 @@ export class Bucket {
   }
 
   get refillPerSecond(): number {
-    return this.#learned.perSecond
+    return this.#learned.perSecond * this.#share
   }
 
   /** Tokens that can be taken now (count, may be a fraction; 0 while paused; never negative). */
   available(nowMs: number): number {
     this.#settle(nowMs)
-    return nowMs < this.#pausedUntilMs ? 0 : Math.max(0, this.#tokens(nowMs))
+    const own = nowMs < this.#pausedUntilMs ? 0 : Math.max(0, this.#tokens(nowMs))
+    return this.#gate === undefined ? own : Math.min(own, this.#gate.available(nowMs))
   }
 
   /**
@@ -92,19 +102,25 @@ export class Bucket {
    * by others first, at the rate of the refill.
    */
   waitMs(cost: number, nowMs: number): number {
-    this.#settle(nowMs)
-    return Math.max(0, this.#pausedUntilMs - nowMs, this.#tokensMs(cost, nowMs))
+    return Math.max(this.#ownMs(cost, nowMs), this.#gate?.waitMs(cost, nowMs) ?? 0)
   }
 
-  take(cost: number, nowMs: number): void {
+  /** As `waitMs`, for a call that is next: one in a shared bucket may ask for its tokens before they are certain. */
+  turnMs(cost: number, nowMs: number): number {
+    return Math.max(this.#ownMs(cost, nowMs), this.#gate?.turnMs(cost, nowMs) ?? 0)
+  }
+
+  /** @returns tokens that the shared store has yet to give (count; 0 where the bucket is not shared) */
+  take(cost: number, nowMs: number): number {
     this.#settle(nowMs)
     const last = this.#recent.at(-1)
     if (last !== undefined && last.atMs === nowMs) last.cost += cost
     else this.#recent.push({ atMs: nowMs, cost })
     this.#recentCost += cost
+    return this.#gate?.take(cost, nowMs) ?? 0
   }
 
-  /** Tokens taken for a call that was not made after all. */
+  /** Tokens taken for a call that was not made after all. What belongs to a shared store goes back there by another way. */
   giveBack(cost: number, nowMs: number): void {
     this.#settle(nowMs)
     let left = cost
@@ -116,7 +132,7 @@ export class Bucket {
       if (taking.cost <= EPSILON) this.#recent.pop()
       else break
     }
-    const seenMs = nowMs - this.#lagMs
+    const seenMs = nowMs - this.lagMs
     if (left > 0) this.#state.setTokens(this.#state.tokens(seenMs) + left, seenMs)
   }
 
@@ -163,6 +179,24 @@ export class Bucket {
     if (tokens < this.#tokens(nowMs)) this.#setTokens(Math.max(0, tokens), nowMs)
   }
 
+  /** From now on tokens come through the gate of a shared store, as far as the bucket itself has them too. */
+  shareThrough(gate: BucketGate): void {
+    this.#gate = gate
+  }
+
+  /**
+   * From now on a part of the bucket is ours alone: all of it, or what is fair among controllers that cannot talk.
+   *
+   * @param share in (0, 1]. A smaller one cuts the level down to the smaller size; a larger one fills up with time
+   */
+  keepShare(share: number, nowMs: number): void {
+    assert(share > 0 && share <= 1, `the share of ${this.name} must be in (0, 1], not ${share}`)
+    this.#gate = undefined
+    if (share === this.#share) return
+    this.#share = share
+    this.#followRate(nowMs)
+  }
+
   #pauseUntil(untilMs: number): void {
     this.#pausedUntilMs = Math.max(this.#pausedUntilMs, untilMs)
   }
@@ -175,18 +209,26 @@ export class Bucket {
   }
 
   #tokens(nowMs: number): number {
-    return this.#state.tokens(nowMs - this.#lagMs) - this.#recentCost
+    return this.#state.tokens(nowMs - this.lagMs) - this.#recentCost
   }
 
   #followRate(nowMs: number): void {
-    if (this.#learned.perSecond === this.#state.rate.refillPerSecond) return
+    const { refillPerSecond } = this
+    if (refillPerSecond === this.#state.rate.refillPerSecond) return
     this.#settle(nowMs)
-    this.#state.setRate({ size: this.size, refillPerSecond: this.#learned.perSecond }, nowMs - this.#lagMs)
+    const size = Math.max(1, Math.floor(this.fullRate.size * this.#share))
+    this.#state.setRate({ size, refillPerSecond }, nowMs - this.lagMs)
+  }
+
+  /** Time until `cost` tokens are there as far as this process knows (ms). */
+  #ownMs(cost: number, nowMs: number): number {
+    this.#settle(nowMs)
+    return Math.max(0, this.#pausedUntilMs - nowMs, this.#tokensMs(cost, nowMs))
   }
 
   /** What was taken before the lag becomes part of the state. */
   #settle(nowMs: number): void {
-    const seenMs = nowMs - this.#lagMs
+    const seenMs = nowMs - this.lagMs
     let settled = 0
     for (const taking of this.#recent) {
       if (taking.atMs > seenMs) break
@@ -205,7 +247,7 @@ export class Bucket {
     const wanted = Math.min(cost, size)
     const othersMs = (cost - wanted) / perMs
     if (wanted - this.#tokens(nowMs) <= EPSILON) return othersMs
-    const seenMs = nowMs - this.#lagMs
+    const seenMs = nowMs - this.lagMs
     let level = this.#state.tokens(seenMs)
     let pending = this.#recentCost
     let atMs = Math.max(seenMs, this.#state.updatedMs)

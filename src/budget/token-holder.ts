@@ -8,8 +8,7 @@ export interface Taking extends BucketCharge {
 
 /**
  * Who keeps the tokens of the buckets. The queue before it decides which call is next and when its tokens are due; the
- * holder takes them and lets the call go, in the order in which it was handed the calls. This is the seam at which several
- * controllers of one account share their buckets: a shared holder lets a call wait for tokens that others took.
+ * holder takes them and lets the call go, in the order in which it was handed the calls.
  */
 export interface TokenHolder {
   /**
