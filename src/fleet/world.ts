@@ -32,7 +32,9 @@ const JOIN_BATCH = 50
  * slow machine take, and below the minute after which a full sync would find it again.
  */
 const IDLE_BOUND_MS = 30_000
-/** What brings addresses: while one of their buckets is empty, waiting is no fault of the controller. */
+/** A bucket with less than this share of its size is drawn on as fast as it fills: somebody has to wait. */
+const SCARCE_SHARE = 0.2
+/** What brings addresses: while one of their buckets is scarce, waiting is no fault of the controller. */
 const SERVING_ACTIONS = [
   'AssignPrivateIpAddresses',
   'CreateNetworkInterface',
@@ -252,7 +254,9 @@ export class World {
   /** Somebody serves the cluster from the first call on that brings addresses; before, nobody can have forgotten a node. */
   #observeNeeds(calls: Readonly<Record<string, ActionReport>>): void {
     const serving = SERVING_ACTIONS.flatMap((action) => calls[action] ?? [])
-    const isBlocked = serving.length === 0 || serving.some(({ bucket }) => bucket !== undefined && bucket.tokens < 1)
+    const isScarce = ({ bucket }: ActionReport): boolean =>
+      bucket !== undefined && bucket.tokens < bucket.size * SCARCE_SHARE
+    const isBlocked = serving.length === 0 || serving.some(isScarce)
     const nowMs = this.#clock.now()
     const look = (node: SimulatedNode) => ({ nodeName: node.name, isNeedy: node.missing() > 0, isBlocked })
     this.#idle.observe([...this.#nodes.values()].map(look), nowMs)

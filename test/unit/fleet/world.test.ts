@@ -131,6 +131,17 @@ describe('World', () => {
     ])
   })
 
+  test('does not blame anybody while a bucket is drawn on as fast as it fills', async () => {
+    const { clock, world, operator, instanceIDs } = await start({ nodes: 3 })
+    for (let call = 0; call < 85; call++) await operator.assign(instanceIDs[1]!, 1)
+    for (let second = 0; second < 40; second++) {
+      for (let call = 0; call < 5; call++) await operator.assign(instanceIDs[1]!, 1)
+      await world.report()
+      await clock.advance(1000)
+    }
+    expect((await world.report()).violations).toEqual([])
+  })
+
   test('a node that leaves takes pods, objects and instance along', async () => {
     const { clock, world, operator, instanceIDs, stock } = await start()
     await stock()
