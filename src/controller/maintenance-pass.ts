@@ -1,9 +1,10 @@
+import type { CiliumNode } from '../ipam/cilium-node.ts'
 import type { FailureState } from '../ipam/node-state.ts'
 import { waitCauseOf } from '../ipam/node-status.ts'
 import { nextDueMs } from '../ipam/next-due.ts'
 import type { FailedStep, IdleReason, MaintenancePlan, MaintenanceStep } from '../ipam/plan-maintenance.ts'
 import { planMaintenance } from '../ipam/plan-maintenance.ts'
-import { destructiveCallCount } from '../ipam/release-proof.ts'
+import { destructiveCallCount, withoutUsed } from '../ipam/release-proof.ts'
 import { unpackResource } from '../ipam/seen-resource.ts'
 import { stepPriority } from '../ipam/step-priority.ts'
 import { assert } from '../runtime/assert.ts'
@@ -39,8 +40,8 @@ export class MaintenancePass {
   readonly #node: NodeHost
   readonly #services: FleetServices
   #running: Promise<void> | undefined
-  /** Ends a read that is only a proof for giving something back. */
-  #proof: AbortController | undefined
+  /** The step under way that gives something back, or proves that it may: it can wait long for its turn. */
+  #upkeep: { readonly step: MaintenanceStep; readonly controller: AbortController } | undefined
   #pendingTimer: Timer | undefined
   #capacityWarnedMs: number | undefined
 
@@ -66,9 +67,15 @@ export class MaintenancePass {
     }
   }
 
-  /** Addresses are needed: a release's proof, which may wait long for its turn, must not stand in the way. */
-  interruptProof(): void {
-    this.#proof?.abort(new Error('interrupted: addresses are needed'))
+  /**
+   * Something is known that was not when the step under way was planned. A release ends where the agent has taken its word back, or
+   * where addresses are needed: it may wait long for its turn, and must neither come too late nor stand in the way.
+   */
+  reconsider(resource: CiliumNode): void {
+    const { step, controller } = this.#upkeep ?? {}
+    if (step === undefined || controller?.signal.aborted !== false) return
+    if (this.#isInNeed()) controller.abort(new Error('interrupted: addresses are needed'))
+    else if (!this.#isStillAgreed(step, resource)) controller.abort(new Error('interrupted: the agent wants them back'))
   }
 
   stop(): void {
@@ -128,9 +135,8 @@ export class MaintenancePass {
     const { clock, implementation, limiter, log, metrics, pendingPods } = this.#services
     const { operations, state, name, signal } = this.#node
     assert(operations !== undefined && state.resource !== undefined, 'a step is planned for a node with a resource')
-    const isProof = step.kind === 'readInstance' && step.why === 'proof'
     if (step.kind === 'readInstance') progress.reads += 1
-    if (isProof) progress.proofReads += 1
+    if (isProof(step)) progress.proofReads += 1
     if (step.kind === 'release' || step.kind === 'releaseCIDRs') {
       assert(
         limiter.take(clock.now(), destructiveCallCount(step.action)),
@@ -144,11 +150,12 @@ export class MaintenancePass {
       pendingPods: pendingPods?.(name),
     })
     const { instanceID } = state.resource
-    this.#proof = isProof ? new AbortController() : undefined
+    const isUpkeep = isProof(step) || step.kind === 'release' || step.kind === 'releaseCIDRs'
+    this.#upkeep = isUpkeep ? { step, controller: new AbortController() } : undefined
     const context = {
       priority,
       reason: reasonOf(step),
-      signal: this.#proof === undefined ? signal : AbortSignal.any([signal, this.#proof.signal]),
+      signal: this.#upkeep === undefined ? signal : AbortSignal.any([signal, this.#upkeep.controller.signal]),
     }
     log.debug({ node: name, instanceID, ...fieldsOf(step), reason: context.reason }, 'Maintaining a node')
     if (priority !== 'release') this.#watchStep(step)
@@ -167,8 +174,8 @@ export class MaintenancePass {
   #absorb(step: MaintenanceStep, outcome: StepOutcome, progress: Progress): void {
     const { clock, random } = this.#services
     const nowMs = clock.now()
-    const wasInterrupted = this.#proof?.signal.aborted === true
-    this.#proof = undefined
+    const wasInterrupted = this.#upkeep?.controller.signal.aborted === true
+    this.#upkeep = undefined
     if (step.kind === 'readInstance' && !wasInterrupted) {
       this.#node.apply({ kind: 'readTried', nowMs, chance: random.next() })
     }
@@ -193,6 +200,8 @@ export class MaintenancePass {
         return
       case 'failed':
         if (!wasInterrupted) this.#fail(outcome.failure, outcome.isInstanceRunning, progress)
+        // A release may have been on its way: only a read tells.
+        else if (!isProof(step)) this.#fail({ ...outcome.failure, kind: 'stale' }, true, progress)
         return
       default:
         outcome satisfies never
@@ -256,6 +265,20 @@ export class MaintenancePass {
     if (resource !== undefined) this.#node.recalculate(unpackResource(resource))
   }
 
+  /** What a release is about to give back is still given up, and used by nobody, in this version of the resource. */
+  #isStillAgreed(step: MaintenanceStep, resource: CiliumNode): boolean {
+    if (step.kind !== 'release' && step.kind !== 'releaseCIDRs') return true
+    const { cidrs, resourceStates } = this.#node.state
+    const { ipsToRelease, cidrsToRelease } = step.action
+    const kept = withoutUsed(step.action, resource.status.used)
+    return (
+      kept?.ipsToRelease.length === ipsToRelease.length &&
+      kept.cidrsToRelease.length === cidrsToRelease.length &&
+      ipsToRelease.every((address) => resourceStates.get(address) === 'ready-for-release') &&
+      cidrsToRelease.every((cidr) => cidrs.marked.has(cidr))
+    )
+  }
+
   #isInNeed(): boolean {
     const { ipv4, ipv6 } = this.#node.state.statistics
     return ipv4.neededIPs > 0 || ipv6.neededPrefixes > 0
@@ -307,6 +330,10 @@ export class MaintenancePass {
     const { availableIPs, neededIPs, usedIPs } = this.#node.state.statistics.ipv4
     log.warn({ node, neededIPs, availableIPs, usedIPs }, 'A node is out of interfaces')
   }
+}
+
+function isProof(step: MaintenanceStep): boolean {
+  return step.kind === 'readInstance' && step.why === 'proof'
 }
 
 function isAllocation({ step }: FailedStep): boolean {

@@ -180,9 +180,7 @@ export class Node implements NodeHost {
     if (this.#operations === undefined) this.#operations = this.#services.implementation.createNode(resource)
     else this.#operations.updatedNode(resource)
     this.#warnOfCeiling(resource)
-    const isNeeded = this.#evaluate(resource, 'resource update')
-    if (this.#state.statistics.ipv4.neededIPs > 0) this.#pass.interruptProof()
-    return isNeeded
+    return this.#evaluate(resource, 'resource update')
   }
 
   /** The newest version of the resource cannot be read: nothing is done for the node until a readable one arrives. */
@@ -274,6 +272,7 @@ export class Node implements NodeHost {
   #evaluate(resource: CiliumNode, reason: string): boolean {
     if (this.isStopped || this.#operations === undefined) return false
     this.recalculate(resource)
+    this.#pass.reconsider(resource)
     const gates = this.#gates(resource)
     const state = this.#state
     const isDoubtful = state.staleSinceMs !== undefined || state.view.kind !== 'known'

@@ -169,6 +169,21 @@ describe('excess addresses of an agent with a pool', () => {
     expect(held(fleet)).toBe(22)
   })
 
+  test('give way: a node that needs addresses does not wait for a release that waits for its turn', async () => {
+    const fleet = await withExcess()
+    await fleet.advance(DELAY_MS)
+    const release = fleet.provider.hold('releaseIPs')
+    fleet.answer('node-1')
+    await fleet.advance(1_000)
+    expect(fleet.provider.callCount('releaseIPs')).toBe(1)
+    fleet.use('node-1', 14)
+    await fleet.advance(200)
+    expect(fleet.node().stats().ipv4.neededIPs).toBe(0)
+    release()
+    await fleet.advance(200)
+    expect(held(fleet)).toBe(22)
+  })
+
   test('are aborted by a restart: the delay starts anew', async () => {
     const fleet = new FakeFleet({
       config: { releaseExcessIPs: true },
@@ -295,6 +310,21 @@ describe('addresses of a multi-pool agent', () => {
     await fleet.advance(60_000)
     expect(fleet.provider.callCount('releaseCIDRs')).toBe(0)
     expect(held(fleet)).toBe(8)
+  })
+
+  test('stay when it takes them back while their release waits for its turn', async () => {
+    const fleet = await multiPool()
+    demand(fleet, 6)
+    adopt(fleet, 2)
+    const release = fleet.provider.hold('releaseCIDRs')
+    await fleet.advance(11_000)
+    expect(fleet.provider.callCount('releaseCIDRs')).toBe(1)
+    adopt(fleet, 0)
+    await fleet.advance(100)
+    release()
+    await fleet.advance(60_000)
+    expect(held(fleet)).toBe(8)
+    expect(fleet.provider.callCount('releaseCIDRs')).toBe(1)
   })
 
   test('lose pool and release map once, when the agent turns to it', async () => {
