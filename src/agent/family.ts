@@ -33,3 +33,8 @@ export function canonicalIP(text: string): { readonly ip: string; readonly famil
   if (address === undefined) throw new IPAMError('INVALID_IP', `invalid IP address ${JSON.stringify(text)}`)
   return { ip: address.text, family: address.family }
 }
+
+/** The family of an address; undefined when the text is none. */
+export function parseFamily(text: string): Family | undefined {
+  return parseAddress(text)?.family
+}
