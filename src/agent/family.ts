@@ -23,15 +23,23 @@ export function deriveFamily(ip: string): Family {
   return canonicalIP(ip).family
 }
 
-/**
- * The one text of an address, by which everything is keyed: RFC 5952, an IPv4-mapped address as IPv4.
- *
- * @throws IPAMError INVALID_IP, with the text
- */
-export function canonicalIP(text: string): { readonly ip: string; readonly family: Family } {
+/** An address in the one text by which everything is keyed: RFC 5952, an IPv4-mapped address as IPv4. */
+export interface CanonicalIP {
+  readonly ip: string
+  readonly family: Family
+}
+
+/** @returns undefined when the text is no address */
+export function parseIP(text: string): CanonicalIP | undefined {
   const address = parseAddress(text)
+  return address === undefined ? undefined : { ip: address.text, family: address.family }
+}
+
+/** @throws IPAMError INVALID_IP, with the text */
+export function canonicalIP(text: string): CanonicalIP {
+  const address = parseIP(text)
   if (address === undefined) throw new IPAMError('INVALID_IP', `invalid IP address ${JSON.stringify(text)}`)
-  return { ip: address.text, family: address.family }
+  return address
 }
 
 /** The family of an address; undefined when the text is none. */

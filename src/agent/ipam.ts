@@ -11,7 +11,8 @@ import { NO_EVENT_METRICS } from './event-metrics.ts'
 import { ExclusionList } from './exclusion-list.ts'
 import { ExpirationTimers } from './expiration.ts'
 import type { Family } from './family.ts'
-import { canonicalIP, isFamily } from './family.ts'
+import { canonicalIP, isFamily, parseIP } from './family.ts'
+import type { AllocationPair, IPAMDump, NextRequest, NextWithExpirationRequest } from './ipam-types.ts'
 import { conflictingRoutes } from './local-routes.ts'
 import { OwnerTable } from './owner-table.ts'
 import type { Pool } from './pool.ts'
@@ -32,37 +33,6 @@ export interface IPAMDependencies {
   readonly vpcCIDRs?: () => readonly string[] | null
   /** For `reserveLocalRoutes`; absent: the host's routes are not looked at. */
   readonly routes?: LocalRouteReader | undefined
-}
-
-/** What a request for any address names. */
-export interface NextRequest {
-  /** Empty or absent: every enabled family. */
-  readonly family?: string
-  readonly owner: string
-  /** Absent: the default pool. */
-  readonly pool?: Pool
-}
-
-export interface NextWithExpirationRequest extends NextRequest {
-  /** Until the address goes back unless its token was shown (ms); 0: never. */
-  readonly timeoutMs: number
-}
-
-/** An address for each family that was asked for and is enabled. */
-export interface AllocationPair {
-  readonly ipv4?: AllocationResult
-  readonly ipv6?: AllocationResult
-}
-
-/** Address (of another pool than the default one: `pool/address`) → owner, empty when nobody said. Sorted. */
-export type FamilyDump = ReadonlyMap<string, string>
-
-/** A family that is disabled is absent, one whose addresses another program holds is null. */
-export interface IPAMDump {
-  readonly ipv4?: FamilyDump | null
-  readonly ipv6?: FamilyDump | null
-  /** One line; `Not running` when no family is enabled. */
-  readonly status: string
 }
 
 /**
@@ -238,7 +208,7 @@ export class IPAM {
    */
   releaseIPString(arg: string, pool?: Pool): void {
     const named = this.#namedPool(pool, { owner: arg })
-    const address = addressOf(arg)
+    const address = parseIP(arg)
     if (address !== undefined) {
       this.#releaseIP(address.ip, address.family, named)
       return
@@ -421,14 +391,5 @@ export class IPAM {
   #setCapacity(family: Family): void {
     const allocator = this.#allocator(family)
     if (allocator !== undefined) this.#metrics.setCapacity(family, allocator.capacity())
-  }
-}
-
-function addressOf(text: string): { readonly ip: string; readonly family: Family } | undefined {
-  try {
-    return canonicalIP(text)
-  } catch (error) {
-    if (error instanceof IPAMError) return undefined
-    throw error
   }
 }

@@ -40,6 +40,8 @@ export interface LocalNode {
   readonly assignedStaticIP: string
   /** As listed, both families. */
   readonly podCIDRs: readonly string[]
+  /** Of cluster-pool-v2beta (counts of addresses); 0 when not set. */
+  readonly podCIDRThresholds: { readonly allocation: number; readonly release: number }
   /** `status.ipam.pod-cidrs`: CIDR text → status. */
   readonly podCIDRStatus: ReadonlyMap<string, string>
   readonly requested: readonly PoolRequest[]
@@ -82,6 +84,10 @@ export function decodeLocalNode(json: JSONObject): LocalNode {
     staticIPTags: tagsIn(ipam, 'static-ip-tags'),
     assignedStaticIP: textIn(ipamStatus, 'assigned-static-ip'),
     podCIDRs: textsIn(ipam, 'podCIDRs'),
+    podCIDRThresholds: {
+      allocation: countIn(ipam, 'pod-cidr-allocation-threshold'),
+      release: countIn(ipam, 'pod-cidr-release-threshold'),
+    },
     podCIDRStatus: decodePodCIDRStatus(objectIn(ipamStatus, 'pod-cidrs')),
     requested: decodeRequested(listIn(objectIn(ipam, 'pools'), 'requested')),
     allocated: decodeAllocated(listIn(objectIn(ipam, 'pools'), 'allocated')),

@@ -346,9 +346,10 @@ export class MultiPoolManager implements CiliumNodeSubscriber {
 
   async #write(): Promise<void> {
     const { writer, signal, log } = this.#options
+    if (signal.aborted) return
     const wanted = this.poolsToWrite()
     const seen = this.#node
-    if (wanted === undefined || seen === undefined || signal.aborted) return
+    if (wanted === undefined || seen === undefined) return
     const patch = poolsPatch(seen, wanted)
     if (patch === undefined) return
     for (const { families } of this.#pools.values())

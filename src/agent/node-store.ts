@@ -310,9 +310,10 @@ export class NodeStore implements CiliumNodeSubscriber {
 
   async #write(reasons: readonly string[]): Promise<void> {
     const { log, writer, signal } = this.#options
+    if (signal.aborted) return
     const seen = this.#node
     const wanted = this.statusToWrite()
-    if (!this.#restored || seen === undefined || wanted === undefined || signal.aborted) return
+    if (seen === undefined || wanted === undefined) return
     const patch = statusPatch(seen, wanted)
     if (patch === undefined) return
     try {

@@ -1,5 +1,5 @@
 import { ChurnMap } from './churn-map.ts'
-import type { FamilyDump } from './ipam.ts'
+import type { FamilyDump } from './ipam-types.ts'
 import type { Pool } from './pool.ts'
 import { POOL_DEFAULT } from './pool.ts'
 
