@@ -8,6 +8,7 @@ import {
   DescribeAddressesCommand,
   ModifyNetworkInterfaceAttributeCommand,
   UnassignPrivateIpAddressesCommand,
+  type CreateNetworkInterfaceCommandInput,
   type EC2Client,
 } from '@aws-sdk/client-ec2'
 import type { Tags } from '../../src/ipam/types.ts'
@@ -27,6 +28,8 @@ export interface CreateInterfaceRequest {
   /** Secondary addresses (count), unless `prefixCount` is positive. */
   readonly addressCount: number
   readonly prefixCount: number
+  /** The primary address, then the secondary ones unless there are prefixes; absent: EC2 chooses. */
+  readonly addresses?: readonly string[]
   readonly wantsIPv6Prefix: boolean
   /** The same token and parameters never create twice (at most 64 ASCII characters). */
   readonly clientToken: string
@@ -71,9 +74,7 @@ export class EC2API {
           SubnetId: request.subnetID,
           Description: request.description,
           Groups: [...request.groupIDs],
-          ...(request.prefixCount > 0
-            ? { Ipv4PrefixCount: request.prefixCount }
-            : { SecondaryPrivateIpAddressCount: request.addressCount }),
+          ...addressParameters(request),
           ...(request.wantsIPv6Prefix && { Ipv6PrefixCount: 1 }),
           ...(Object.keys(request.tags).length > 0 && {
             TagSpecifications: [
@@ -133,13 +134,23 @@ export class EC2API {
     )
   }
 
-  /** @returns the addresses that EC2 says it assigned. @throws CloudAPIError: kind `unavailable` = it may have */
-  async assignPrivateIPAddresses(interfaceID: string, count: number, context: CallContext): Promise<readonly string[]> {
+  /**
+   * @param wanted how many (count), or which ones
+   * @returns the addresses that EC2 says it assigned
+   * @throws CloudAPIError: kind `unavailable` = it may have; `taken` = one of the named ones is in use
+   */
+  async assignPrivateIPAddresses(
+    interfaceID: string,
+    wanted: number | readonly string[],
+    context: CallContext,
+  ): Promise<readonly string[]> {
     const output = await this.#caller.call('AssignPrivateIpAddresses', context, () =>
       this.#client.send(
         new AssignPrivateIpAddressesCommand({
           NetworkInterfaceId: interfaceID,
-          SecondaryPrivateIpAddressCount: count,
+          ...(typeof wanted === 'number'
+            ? { SecondaryPrivateIpAddressCount: wanted }
+            : { PrivateIpAddresses: [...wanted] }),
         }),
       ),
     )
@@ -217,5 +228,23 @@ export class EC2API {
       ),
     )
     return free.PublicIp ?? ''
+  }
+}
+
+/** How a new interface is filled. */
+function addressParameters({
+  addresses = [],
+  addressCount,
+  prefixCount,
+}: CreateInterfaceRequest): Partial<CreateNetworkInterfaceCommandInput> {
+  const [primary, ...secondary] = addresses
+  if (prefixCount > 0)
+    return { Ipv4PrefixCount: prefixCount, ...(primary !== undefined && { PrivateIpAddress: primary }) }
+  if (primary === undefined) return { SecondaryPrivateIpAddressCount: addressCount }
+  return {
+    PrivateIpAddresses: [
+      { PrivateIpAddress: primary, Primary: true },
+      ...secondary.map((PrivateIpAddress) => ({ PrivateIpAddress, Primary: false })),
+    ],
   }
 }

@@ -4,9 +4,10 @@ import type { AllocationAction, Limits } from '../../src/ipam/types.ts'
 import type { CallContext } from '../../src/runtime/call-priority.ts'
 import type { CreatedInterface, CreateInterfaceRequest, EC2API } from './api.ts'
 import { createOnce, REPEAT_WAIT_MS, undoCreation, type SafeCreationDependencies } from './create-once.ts'
-import { wrapError } from './errors.ts'
+import type { AddressReservation } from './dense-addresses.ts'
+import { isChoiceRefused, wrapError } from './errors.ts'
 import { isPrefixDelegated, nextDeviceIndex, planInterface, type InterfacePlan } from './plan.ts'
-import { chooseSecurityGroups, chooseSubnet, type Infrastructure } from './plan-placement.ts'
+import { chooseSecurityGroups, chooseSubnet, siblingSubnets, type Infrastructure } from './plan-placement.ts'
 import type { ENI, ENISpec } from './types.ts'
 
 /** Attachments tried while the device index turns out to be taken (count). @source cilium pkg/aws/ipam/node.go, maxAttachRetries */
@@ -23,6 +24,8 @@ export interface CreationFacts {
   readonly interfaces: readonly ENI[]
   readonly prefixDelegation: boolean
   readonly infrastructure: Infrastructure
+  /** Where a subnet has no free /28 block, its siblings are asked before single addresses are used. */
+  readonly triesSiblingSubnets: boolean
   /** Tags of every created interface. */
   readonly tags: Readonly<Record<string, string>>
 }
@@ -33,6 +36,12 @@ export interface CreationDependencies extends SafeCreationDependencies {
   readonly onAttached: (eni: ENI) => void
   /** The subnet refused so many single addresses (count). */
   readonly onSubnetExhausted: (subnetID: string, refusedCount: number) => void
+  /** The subnet had no free /28 block. */
+  readonly onPrefixesExhausted: (subnetID: string) => void
+  /** Whether a node that fell back to single addresses tries prefixes again in this subnet. */
+  readonly returnsToPrefixes: (subnetID: string) => boolean
+  /** Addresses beside those that are taken already; undefined: EC2 chooses. */
+  readonly reserveAddresses: (subnetID: string, count: number) => AddressReservation | undefined
   /** Interfaces created and about to be attached, by ID: garbage collection keeps off them. */
   readonly beingAttached: Set<string>
   /** Reads the node's instance into the inventory. @throws CloudAPIError */
@@ -80,24 +89,30 @@ export async function createInterface(
     const plan = planInterface(
       action.ipv4.maxIPsToAllocate,
       limits,
-      isPrefixDelegated({ limits, spec, interfaces, prefixDelegation: facts.prefixDelegation }),
+      isPrefixDelegated({ limits, spec, interfaces, prefixDelegation: facts.prefixDelegation }) ||
+        deps.returnsToPrefixes(subnet),
     )
     if (plan.addressCount === 0 && !wantsIPv6Prefix)
       return { kind: 'created', interfaceID: '', poolID, addressCount: 0 }
     const request = {
-      subnetID: subnet,
       description: `Cilium-CNI (${instanceID})`,
       groupIDs,
       tags: facts.tags,
       wantsIPv6Prefix,
     }
-    const { created, addressCount } = await createInSubnet(request, plan, action, limits, deps, context)
+    const siblings = facts.triesSiblingSubnets ? siblingSubnets(facts.infrastructure, facts.spec, subnet) : []
+    const places = [subnet, ...siblings.map(({ id }) => id)] as const
+    const single = planInterface(action.ipv4.maxIPsToAllocate, limits, false)
+    const creation = await createInPlaces(places, request, { planned: plan, single }, deps, context)
+    const { created, addressCount, reservation } = creation
+    poolID = creation.poolID
     deps.beingAttached.add(created.interfaceID)
     try {
       const attachment = await attach(created, facts, deps, context)
       return await publish({ created, addressCount, poolID, attachment }, facts, deps)
     } finally {
       deps.beingAttached.delete(created.interfaceID)
+      reservation?.end()
     }
   } catch (error) {
     if (!(error instanceof StepFailure)) throw error
@@ -136,36 +151,93 @@ function inheritOrSelectGroups({ infrastructure, spec, interfaces }: CreationFac
   return groups.groupIDs
 }
 
-type RequestBase = Omit<CreateInterfaceRequest, 'addressCount' | 'prefixCount' | 'clientToken'>
+type RequestBase = Omit<
+  CreateInterfaceRequest,
+  'subnetID' | 'addressCount' | 'prefixCount' | 'addresses' | 'clientToken'
+>
+type PlacedRequest = RequestBase & Pick<CreateInterfaceRequest, 'subnetID'>
 
-/** Creates with prefixes where planned, and with single addresses where the subnet has no free block. */
-async function createInSubnet(
+interface Creation {
+  readonly created: CreatedInterface
+  readonly poolID: string
+  /** Addresses asked for (count). */
+  readonly addressCount: number
+  /** Held until the interface is in the inventory. */
+  readonly reservation: AddressReservation | undefined
+}
+
+/**
+ * Creates with prefixes where planned, in the first of the subnets that has a free block; when none has, with single addresses in
+ * the first subnet.
+ *
+ * @param places subnet IDs, at least one
+ */
+async function createInPlaces(
+  places: readonly [string, ...string[]],
   base: RequestBase,
-  plan: InterfacePlan,
-  action: AllocationAction,
-  limits: Limits,
+  plans: { readonly planned: InterfacePlan; readonly single: InterfacePlan },
   deps: CreationDependencies,
   context: CallContext,
-): Promise<{ readonly created: CreatedInterface; readonly addressCount: number }> {
+): Promise<Creation> {
+  const { planned, single } = plans
+  const [first] = places
+  if (planned.prefixCount === 0) return createOrFail({ ...base, subnetID: first }, single, deps, context)
+  for (const subnetID of places) {
+    try {
+      return await createPlanned({ ...base, subnetID }, planned, deps, context)
+    } catch (error) {
+      if (!(error instanceof CloudAPIError)) throw error
+      if (error.reason !== 'prefixExhausted') throw createFailure(error, subnetID, planned, deps)
+      deps.onPrefixesExhausted(subnetID)
+    }
+  }
+  deps.log.warn({ poolID: first, count: single.addressCount }, 'No free prefix in the subnet, using addresses')
+  return createOrFail({ ...base, subnetID: first }, single, deps, context)
+}
+
+async function createOrFail(
+  base: PlacedRequest,
+  plan: InterfacePlan,
+  deps: CreationDependencies,
+  context: CallContext,
+): Promise<Creation> {
   try {
-    return { created: await createOnce({ ...base, ...plan }, deps, context), addressCount: plan.addressCount }
+    return await createPlanned(base, plan, deps, context)
   } catch (error) {
     if (!(error instanceof CloudAPIError)) throw error
-    if (plan.prefixCount === 0 || error.reason !== 'prefixExhausted') throw createFailure(error, base, plan, deps)
+    throw createFailure(error, base.subnetID, plan, deps)
   }
-  const single = planInterface(action.ipv4.maxIPsToAllocate, limits, false)
-  deps.log.warn({ poolID: base.subnetID, count: single.addressCount }, 'No free prefix in the subnet, using addresses')
-  try {
-    return { created: await createOnce({ ...base, ...single }, deps, context), addressCount: single.addressCount }
-  } catch (error) {
-    if (!(error instanceof CloudAPIError)) throw error
-    throw createFailure(error, base, single, deps)
+}
+
+/** With addresses of our own choice where there is one, and of EC2's where that is refused. @throws CloudAPIError */
+async function createPlanned(
+  base: PlacedRequest,
+  plan: InterfacePlan,
+  deps: CreationDependencies,
+  context: CallContext,
+): Promise<Creation> {
+  const { addressCount, prefixCount } = plan
+  const request = { ...base, ...plan }
+  const result = { poolID: base.subnetID, addressCount }
+  const reservation = deps.reserveAddresses(base.subnetID, 1 + (prefixCount > 0 ? 0 : addressCount))
+  if (reservation !== undefined) {
+    try {
+      const created = await createOnce({ ...request, addresses: reservation.addresses }, deps, context)
+      return { ...result, created, reservation }
+    } catch (error) {
+      if (!isChoiceRefused(error)) {
+        reservation.end()
+        throw error
+      }
+      reservation.refused()
+    }
   }
+  return { ...result, created: await createOnce(request, deps, context), reservation: undefined }
 }
 
 function createFailure(
   error: CloudAPIError,
-  { subnetID }: RequestBase,
+  subnetID: string,
   plan: InterfacePlan,
   deps: CreationDependencies,
 ): StepFailure {

@@ -153,6 +153,18 @@ export function isThrottled(error: unknown): { readonly retryAfterMs?: number } 
   return error instanceof CloudAPIError && error.kind === 'throttled' ? {} : undefined
 }
 
+/**
+ * EC2 refused addresses that were named, not the call as such: one of them is in use or reserved. Which code it answers is documented
+ * for some cases only, so that everything without a meaning of its own counts.
+ */
+export function isChoiceRefused(error: unknown): boolean {
+  return (
+    error instanceof CloudAPIError &&
+    error.reason === undefined &&
+    (error.kind === 'taken' || error.kind === 'invalid' || error.kind === 'unknown')
+  )
+}
+
 /** EC2 refuses a listing that is too large for one answer. @source cilium pkg/aws/ec2/ec2.go (cilium/cilium#42127) */
 export function isUnpagedListingRefused(error: unknown): boolean {
   return error instanceof CloudAPIError && error.code === 'OperationNotPermitted'

@@ -8,12 +8,14 @@ import type { Random } from '../../src/runtime/random.ts'
 import { EC2API } from './api.ts'
 import { BackgroundWork } from './background.ts'
 import { builtInLimits } from './built-in-limits.ts'
+import { DenseAddresses } from './dense-addresses.ts'
 import { ENIGarbageCollector } from './eni-gc.ts'
 import { subnetFilters } from './filters.ts'
 import { InfrastructureCache } from './infrastructure.ts'
 import { InstancesManager } from './instances.ts'
 import { LimitsTable } from './limits.ts'
 import { AWSNode } from './node.ts'
+import { PrefixSupply } from './prefix-supply.ts'
 import type { AWSProviderConfig } from './types.ts'
 
 export type { AWSProviderConfig } from './types.ts'
@@ -101,7 +103,15 @@ export function createAWSProvider(config: AWSProviderConfig, deps: AWSProviderDe
   const signal = deps.signal ?? new AbortController().signal
   const api = new EC2API({ ...deps, firstPageSizes: FIRST_PAGE_SIZES }, config.maxResultsPerCall)
   const infrastructure = new InfrastructureCache(api.listings, config)
-  const instances = new InstancesManager(config, { listings: api.listings, infrastructure, clock, log, signal })
+  const dense = config.choosesAddresses ? new DenseAddresses() : undefined
+  const instances = new InstancesManager(config, {
+    listings: api.listings,
+    infrastructure,
+    clock,
+    log,
+    signal,
+    ...(dense !== undefined && { dense }),
+  })
   const limits = new LimitsTable({
     read: (context) => api.listings.describeInstanceTypes(config.countsOnlyFirstNetworkCard, context),
     builtIn: builtInLimits(config.countsOnlyFirstNetworkCard),
@@ -119,6 +129,8 @@ export function createAWSProvider(config: AWSProviderConfig, deps: AWSProviderDe
     infrastructure,
     limits,
     background,
+    dense,
+    prefixSupply: new PrefixSupply(clock),
     beingAttached,
     clock,
     random,

@@ -3,6 +3,7 @@ import { InstanceMap } from '../../src/ipam/instance-map.ts'
 import type { CallContext } from '../../src/runtime/call-priority.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import { subnetFilters, tagFilters } from './filters.ts'
+import type { DenseAddresses } from './dense-addresses.ts'
 import type { InfrastructureCache } from './infrastructure.ts'
 import { InstanceReads } from './instance-reads.ts'
 import { applyChange, RecentChanges, type InterfaceChange } from './interface-change.ts'
@@ -29,6 +30,8 @@ export interface InstancesManagerDependencies {
   readonly log: Logger
   /** Ends reads that several instances share. */
   readonly signal: AbortSignal
+  /** Is told of every change of the inventory; absent: nobody wants to know. */
+  readonly dense?: Pick<DenseAddresses, 'changed' | 'listed'>
 }
 
 /**
@@ -48,6 +51,7 @@ export class InstancesManager {
   readonly #clock: Clock
   readonly #log: Logger
   readonly #reads: InstanceReads
+  readonly #dense: Pick<DenseAddresses, 'changed' | 'listed'> | undefined
   readonly #instances = new InstanceMap<ENI>()
   readonly #syncedAtMs = new Map<string, number>()
   /** Instances of live nodes, with their type. */
@@ -64,6 +68,7 @@ export class InstancesManager {
     this.#infrastructure = deps.infrastructure
     this.#clock = deps.clock
     this.#log = deps.log
+    this.#dense = deps.dense
     this.#reads = new InstanceReads({
       clock: deps.clock,
       signal: deps.signal,
@@ -104,7 +109,7 @@ export class InstancesManager {
   restore(instanceID: string, interfaces: Interfaces): void {
     if (instanceID === '' || interfaces.size === 0 || this.#instances.hasInstance(instanceID)) return
     const restored = [...interfaces].map(([id, eni]): [string, ENI] => [id, this.#infrastructure.withCIDRs(eni, eni)])
-    this.#instances.replaceInstance(instanceID, new Map(restored))
+    this.#replace(instanceID, new Map(restored))
   }
 
   deleteInstance(instanceID: string): void {
@@ -123,7 +128,10 @@ export class InstancesManager {
       this.#log.warn({ instanceID, interfaceID }, 'Changed an interface that is not in the inventory')
       return
     }
-    this.#instances.updateInterface(instanceID, interfaceID, this.#infrastructure.withCIDRs(updated, previous))
+    const interfaces = this.interfacesOf(instanceID) ?? NO_INTERFACES
+    const record = this.#infrastructure.withCIDRs(updated, previous)
+    this.#instances.updateInterface(instanceID, interfaceID, record)
+    this.#dense?.changed(interfaces, this.interfacesOf(instanceID) ?? NO_INTERFACES)
   }
 
   /** Reads what nodes need before they are served; the first full sync does not read it again. @throws CloudAPIError */
@@ -147,13 +155,14 @@ export class InstancesManager {
       const { subnetIDsFilter, subnetTagsFilter, instanceTagsFilter } = this.#config
       const hasSubnetFilters = subnetFilters(subnetTagsFilter, subnetIDsFilter).length > 0
       const listed: InstanceListing = new Map()
+      const others: ENI[] = []
       await this.#listings.describeInterfaces(
         {
           subnetIDs: hasSubnetFilters ? [...this.#infrastructure.current.subnets.keys()].sort() : undefined,
           instanceFilters: tagFilters(instanceTagsFilter),
         },
         context,
-        (page) => this.#collect(page, listed),
+        (page) => this.#collect(page, listed, others),
       )
       this.#missingInstanceCount = [...this.#tracked.keys()].filter((id) => !listed.has(id)).length
       const doubtful = new Set(
@@ -162,6 +171,7 @@ export class InstancesManager {
       const changed = await this.#takeOver(listed, doubtful, startedAtMs, context)
       if (doubtful.size > 0) changed.push(...(await this.#verify([...doubtful].sort(), listed, context)))
       this.#recent.forgetBefore(startedAtMs)
+      this.#dense?.listed(others)
       return { startedAtMs, changedInstanceIDs: changed.sort() }
     })
   }
@@ -231,7 +241,7 @@ export class InstancesManager {
     const previous = this.interfacesOf(instanceID) ?? NO_INTERFACES
     const added = [...listed].filter(([interfaceID]) => !previous.has(interfaceID))
     if (added.length === 0) return false
-    this.#instances.replaceInstance(instanceID, new Map([...previous, ...added]))
+    this.#replace(instanceID, new Map([...previous, ...added]))
     return true
   }
 
@@ -266,11 +276,18 @@ export class InstancesManager {
     }
     this.#syncedAtMs.set(instanceID, startedAtMs)
     if (isIdentical(interfaces, previous)) return false
-    this.#instances.replaceInstance(instanceID, interfaces)
+    this.#replace(instanceID, interfaces)
     return interfaces.size !== previous.size || [...interfaces].some(([id, eni]) => !isSame(eni, previous.get(id)))
   }
 
+  #replace(instanceID: string, interfaces: Interfaces): void {
+    const previous = this.interfacesOf(instanceID) ?? NO_INTERFACES
+    this.#instances.replaceInstance(instanceID, interfaces)
+    this.#dense?.changed(previous, interfaces)
+  }
+
   #forget(instanceID: string): void {
+    this.#dense?.changed(this.interfacesOf(instanceID) ?? NO_INTERFACES, NO_INTERFACES)
     this.#instances.deleteInstance(instanceID)
     this.#syncedAtMs.delete(instanceID)
     this.#recent.forgetInstance(instanceID)
@@ -281,12 +298,16 @@ export class InstancesManager {
   }
 
   /**
-   * Adds a page to a listing, with our own records where they say the same: most of a sync then compares by identity. Unattached
-   * interfaces are left out.
+   * Adds a page to a listing, with our own records where they say the same: most of a sync then compares by identity.
+   *
+   * @param others takes what hangs on no instance
    */
-  #collect(page: readonly ListedInterface[], listed: InstanceListing): readonly ListedInterface[] {
+  #collect(page: readonly ListedInterface[], listed: InstanceListing, others?: ENI[]): readonly ListedInterface[] {
     for (const { instanceID, eni } of page) {
-      if (instanceID === '') continue
+      if (instanceID === '') {
+        others?.push(eni)
+        continue
+      }
       const record = this.#recordOf(eni, this.interfacesOf(instanceID)?.get(eni.id))
       const interfaces = listed.get(instanceID)
       if (interfaces === undefined) listed.set(instanceID, new Map([[eni.id, record]]))

@@ -11,22 +11,22 @@ import type {
   StaticIPOperations,
 } from '../../src/ipam/contracts.ts'
 import { CloudAPIError, InstanceNotFoundError, LimitsNotFoundError } from '../../src/ipam/errors.ts'
-import { PREFIX_SIZE, prefixCeil } from '../../src/ipam/ip-range.ts'
 import type { AllocationAction, AllocationMap, Limits, ReleaseAction, Tags } from '../../src/ipam/types.ts'
 import { usedIPsWithPrefixes } from '../../src/ipam/usage.ts'
 import type { CallContext } from '../../src/runtime/call-priority.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Random } from '../../src/runtime/random.ts'
+import { allocateIPs, type AssignedAddresses } from './allocate-ips.ts'
 import type { EC2API } from './api.ts'
 import type { BackgroundWork } from './background.ts'
 import { createInterface } from './create-interface.ts'
+import type { AddressReservation, DenseAddresses } from './dense-addresses.ts'
 import { decodeENISpec, decodeENIStatus, encodeENIStatus } from './eni-codec.ts'
 import type { InfrastructureCache } from './infrastructure.ts'
 import type { InstancesManager } from './instances.ts'
 import type { LimitsTable } from './limits.ts'
 import {
   compareInterfaces,
-  fallbackCount,
   interfacesAndIPs,
   interfaceView,
   isPrefixDelegated,
@@ -34,9 +34,11 @@ import {
   minimumAllocatableIPv4,
   prepareIPAllocation,
   primaryInterface,
+  wouldBePrefixDelegated,
   type NodeFacts,
 } from './plan.ts'
 import { addressesOutside, attachedCIDRs, prepareCIDRRelease, prepareIPRelease, splitCIDRs } from './plan-release.ts'
+import type { PrefixSupply } from './prefix-supply.ts'
 import type { AWSProviderConfig, ENI, ENISpec } from './types.ts'
 
 export interface NodeDependencies {
@@ -46,6 +48,9 @@ export interface NodeDependencies {
   readonly infrastructure: InfrastructureCache
   readonly limits: LimitsTable
   readonly background: BackgroundWork
+  /** Keeps whole blocks free for prefixes; undefined: EC2 chooses addresses. */
+  readonly dense: DenseAddresses | undefined
+  readonly prefixSupply: PrefixSupply
   /** Interfaces of all nodes that are created and about to be attached, by ID. */
   readonly beingAttached: Set<string>
   readonly clock: Clock
@@ -151,93 +156,55 @@ export class AWSNode implements NodeOperations {
     )
   }
 
-  /**
-   * On the chosen interface only: one IPv6 prefix where wanted, then /28 blocks on a prefix node, and single addresses
-   * otherwise or where the subnet has no free block.
-   *
-   * @source cilium pkg/aws/ipam/node.go, AllocateIPs
-   */
-  async allocateIPs(action: AllocationAction, context: CallContext): Promise<AllocateIPsOutcome> {
-    const { api } = this.#deps
-    const { interfaceID } = action
-    const wanted = action.ipv4.availableForAllocation
-    try {
-      if (action.ipv6.maxPrefixesToAllocate > 0) {
-        const ipv6Prefixes = await api.assignIPv6Prefix(interfaceID, context)
-        this.#recordAssigned(interfaceID, { ipv6Prefixes })
-      }
-      if (wanted <= 0) return { kind: 'allocated', addressCount: 0 }
-      if (this.isPrefixDelegated()) {
-        const addressCount = await this.#assignPrefixes(interfaceID, wanted, context)
-        if (addressCount !== undefined) return { kind: 'allocated', addressCount }
-        return await this.#assignAddresses(interfaceID, this.#fallbackCount(interfaceID, wanted), context)
-      }
-      return await this.#assignAddresses(interfaceID, wanted, context)
-    } catch (error) {
-      if (!(error instanceof CloudAPIError)) throw error
-      return { kind: 'failed', error, isInstanceRunning: error.reason !== 'instanceNotRunning' }
-    }
+  allocateIPs(action: AllocationAction, context: CallContext): Promise<AllocateIPsOutcome> {
+    const { api, infrastructure, log, prefixSupply } = this.#deps
+    return allocateIPs(
+      this.#facts(),
+      action,
+      {
+        api,
+        log,
+        node: this.#name,
+        prefixSupply,
+        interfaceNow: (interfaceID) => this.#interface(interfaceID),
+        onAssigned: (interfaceID, assigned) => this.#recordAssigned(interfaceID, assigned),
+        onSubnetExhausted: (subnetID, refusedCount) => infrastructure.lowerFreeAddresses(subnetID, refusedCount),
+        reserveAddresses: (subnetID, count) => this.#reserveAddresses(subnetID, count),
+      },
+      context,
+    )
   }
 
-  /** @returns addresses of the new prefixes (count), or undefined when the subnet has no free block */
-  async #assignPrefixes(interfaceID: string, wanted: number, context: CallContext): Promise<number | undefined> {
-    try {
-      const prefixes = await this.#deps.api.assignIPv4Prefixes(interfaceID, prefixCeil(wanted), context)
-      this.#recordAssigned(interfaceID, { prefixes })
-      return prefixes.length * PREFIX_SIZE
-    } catch (error) {
-      if (!(error instanceof CloudAPIError) || error.reason !== 'prefixExhausted') throw error
-      this.#deps.log.warn({ node: this.#name, interfaceID }, 'No free prefix in the subnet, using addresses')
-      return undefined
-    }
-  }
-
-  #fallbackCount(interfaceID: string, wanted: number): number {
-    const eni = this.#interfaces().find(({ id }) => id === interfaceID)
-    const limits = this.#limits()
-    return eni === undefined || limits === undefined
-      ? 0
-      : fallbackCount(eni, wanted, limits, this.#spec.usesPrimaryAddress)
-  }
-
-  /** @param count 0 = no slot is left for single addresses: a failure, so that an interface is created instead */
-  async #assignAddresses(interfaceID: string, count: number, context: CallContext): Promise<AllocateIPsOutcome> {
-    if (count <= 0) {
-      const error = new CloudAPIError(`Cannot assign addresses to ${interfaceID}: no free prefix and no slot is left`, {
-        kind: 'exhausted',
-        reason: 'prefixExhausted',
-        code: 'InsufficientCidrBlocks',
-        action: 'AssignPrivateIpAddresses',
-      })
-      return { kind: 'failed', error, isInstanceRunning: true }
-    }
-    const before = new Set(this.#interface(interfaceID)?.addresses)
-    try {
-      const addresses = await this.#deps.api.assignPrivateIPAddresses(interfaceID, count, context)
-      this.#recordAssigned(interfaceID, { addresses })
-      return { kind: 'allocated', addressCount: addresses.filter((address) => !before.has(address)).length }
-    } catch (error) {
-      if (error instanceof CloudAPIError && error.kind === 'exhausted')
-        this.#deps.infrastructure.lowerFreeAddresses(this.#interface(interfaceID)?.subnet.id ?? '', count)
-      throw error
-    }
+  #reserveAddresses(subnetID: string, count: number): AddressReservation | undefined {
+    const subnet = this.#deps.infrastructure.current.subnets.get(subnetID)
+    return subnet && this.#deps.dense?.reserve(subnet, count)
   }
 
   createInterface(action: AllocationAction, context: CallContext): Promise<CreateInterfaceOutcome> {
-    const { api, background, beingAttached, clock, random, infrastructure, instances, config } = this.#deps
+    const { api, background, beingAttached, clock, random, infrastructure, instances, config, prefixSupply } =
+      this.#deps
     const instanceID = this.#instanceID
     return createInterface(
-      { ...this.#facts(), instanceID, infrastructure: infrastructure.current, tags: config.eniTags },
+      {
+        ...this.#facts(),
+        instanceID,
+        infrastructure: infrastructure.current,
+        tags: config.eniTags,
+        triesSiblingSubnets: config.triesSiblingSubnets,
+      },
       action,
       {
         api,
         background,
         beingAttached,
+        reserveAddresses: (subnetID, count) => this.#reserveAddresses(subnetID, count),
         clock,
         random,
         log: this.#deps.log,
         onAttached: (eni) => instances.recordChange(instanceID, eni.id, { kind: 'attached', eni }),
         onSubnetChanged: (subnetID, difference) => infrastructure.adjustFreeAddresses(subnetID, difference),
+        onPrefixesExhausted: (subnetID) => prefixSupply.refused(subnetID),
+        returnsToPrefixes: (subnetID) => wouldBePrefixDelegated(this.#facts()) && prefixSupply.mayTry(subnetID),
         onSubnetExhausted: (subnetID, refusedCount) => infrastructure.lowerFreeAddresses(subnetID, refusedCount),
         readInstance: async () => void (await instances.instanceSync(instanceID, context)),
       },
@@ -294,14 +261,7 @@ export class AWSNode implements NodeOperations {
     return publicIP
   }
 
-  #recordAssigned(
-    interfaceID: string,
-    given: {
-      readonly addresses?: readonly string[]
-      readonly prefixes?: readonly string[]
-      readonly ipv6Prefixes?: readonly string[]
-    },
-  ): void {
+  #recordAssigned(interfaceID: string, given: AssignedAddresses): void {
     const { addresses = [], prefixes = [], ipv6Prefixes = [] } = given
     const before = this.#interface(interfaceID)
     this.#deps.instances.recordChange(this.#instanceID, interfaceID, {

@@ -1,3 +1,4 @@
+import { PREFIX_SIZE } from '../../src/ipam/ip-range.ts'
 import { tagsMatch } from '../../src/ipam/subnets.ts'
 import type { Limits, RouteTable, SecurityGroup, Subnet, Tags } from '../../src/ipam/types.ts'
 import { primaryInterface } from './plan.ts'
@@ -121,6 +122,33 @@ export function chooseSubnet(
   const sibling = findSubnetInSameRouteTable(infrastructure, spec, spec.nodeSubnetID)
   if (sibling !== undefined) return { subnet: sibling, isRoutedLikeNode: true }
   return free(findSubnetByTags(subnets, spec, {}))
+}
+
+/** Siblings that are asked for a /28 block after the chosen subnet had none (count). A choice: each costs a call. */
+const MAX_SIBLINGS = 3
+
+/**
+ * Subnets that could stand in for the chosen one when it has no free /28 block: those that the same step of the choice offered, with
+ * room for a block and a primary address, the largest first.
+ *
+ * @source proposed for cilium in cilium/cilium#46746
+ */
+export function siblingSubnets(
+  infrastructure: Pick<Infrastructure, 'subnets' | 'routeTables'>,
+  spec: ENISpec,
+  chosenID: string,
+): readonly Subnet[] {
+  const { subnets, routeTables } = infrastructure
+  const local = subnetsAt(subnets, spec)
+  const byID = local.filter(({ id }) => spec.subnetIDs.includes(id))
+  const isTagged = Object.keys(spec.subnetTags).length > 0
+  const byTags = isTagged ? local.filter(({ tags }) => tagsMatch(spec.subnetTags, tags)) : []
+  const routed = local.filter(({ id }) => isInSameRouteTable(routeTables, spec.vpcID, spec.nodeSubnetID, id))
+  const offered = [byID, byTags, routed, local].find((step) => step.some(({ id }) => id === chosenID)) ?? []
+  return offered
+    .filter(({ id, availableAddresses }) => id !== chosenID && availableAddresses > PREFIX_SIZE)
+    .toSorted((a, b) => b.availableAddresses - a.availableAddresses || (a.id < b.id ? -1 : 1))
+    .slice(0, MAX_SIBLINGS)
 }
 
 /** All groups of the VPC with these tags, IDs sorted. @source cilium pkg/aws/ipam/instances.go, FindSecurityGroupByTags */

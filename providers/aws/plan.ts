@@ -74,6 +74,11 @@ export function isPrefixDelegated({ limits, spec, prefixDelegation, interfaces }
   )
 }
 
+/** Whether only single addresses on its interfaces can keep this node from prefixes. */
+export function wouldBePrefixDelegated(facts: NodeFacts): boolean {
+  return isPrefixDelegated({ ...facts, interfaces: [] })
+}
+
 /** How many pod addresses one interface can carry. */
 export interface EffectiveLimit {
   /** Pod addresses (count). */

@@ -81,6 +81,13 @@ export interface AWSProviderConfig {
   readonly eniTags: Tags
   /** `--aws-enable-prefix-delegation`. */
   readonly prefixDelegation: boolean
+  /**
+   * Choose single addresses beside those that are taken, so that whole /28 blocks stay free for prefixes
+   * (docs/decisions/0021-dense-addresses.md). False: EC2 chooses, as for the reference.
+   */
+  readonly choosesAddresses: boolean
+  /** `--aws-prefix-sibling-subnets`: where a subnet has no free block, ask its siblings before single addresses are used. */
+  readonly triesSiblingSubnets: boolean
   /** `--aws-use-primary-address`: as if every node had `spec.eni.use-primary-address`. */
   readonly usePrimaryAddress: boolean
   /** `--aws-max-results-per-call`: items a page (count); 0 = unpaged until the cloud refuses it. */

@@ -91,6 +91,9 @@ export async function openAWS(dependencies: CloudDependencies): Promise<Cloud> {
           garbageCollection,
         },
         { client, budget, clock, random, log, metrics, signal },
+          // Where nobody gets prefixes no block has to stay whole.
+          choosesAddresses: config.aws.enablePrefixDelegation && config.ipamProfile === 'latest',
+          triesSiblingSubnets: config.aws.prefixSiblingSubnets,
       ),
     close: () => client.destroy(),
   }

@@ -17,6 +17,8 @@ export interface InstanceLimit {
 export interface AWSConfig {
   readonly releaseExcessIPs: boolean
   readonly enablePrefixDelegation: boolean
+  /** Where a subnet has no free block, its siblings are asked before single addresses are used. */
+  readonly prefixSiblingSubnets: boolean
   readonly usePrimaryAddress: boolean
   readonly eniTags: Tags
   readonly eniGCTags: Tags

@@ -104,6 +104,7 @@ function toConfig(options: ParsedOptions, faults: string[]): Config {
       eniGCTags: options['eni-gc-tags'],
       eniGCIntervalMs: options['eni-gc-interval'],
       ec2APIEndpoint: options['ec2-api-endpoint'],
+      prefixSiblingSubnets: options['aws-prefix-sibling-subnets'],
       maxResultsPerCall: options['aws-max-results-per-call'],
       instanceLimitMapping: instanceLimits(options['aws-instance-limit-mapping'], faults),
       region: options['aws-region'],

@@ -66,6 +66,9 @@ export const configSchema = z.strictObject({
   'azure-use-primary-address': bool.prefault('false').describe('also AZURE_USE_PRIMARY_ADDRESS'),
   'azure-release-excess-ips': bool.prefault('false').describe('release excess addresses (own option)'),
   'alibaba-cloud-vpc-id': text.prefault('').describe("VPC; unset: the controller's own"),
+  'aws-prefix-sibling-subnets': bool
+    .prefault('false')
+    .describe('where a subnet has no free /28, ask those it could be replaced by before single addresses (own option)'),
   'alibaba-cloud-release-excess-ips': bool.prefault('false').describe('release excess addresses (Alibaba Cloud)'),
 
   kubeconfig: text

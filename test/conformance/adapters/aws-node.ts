@@ -173,9 +173,12 @@ export const PLAIN_CONFIG: AWSProviderConfig = {
   instanceTagsFilter: {},
   eniTags: {},
   prefixDelegation: false,
+  choosesAddresses: false,
+  triesSiblingSubnets: false,
   usePrimaryAddress: false,
   maxResultsPerCall: 150,
   countsOnlyFirstNetworkCard: false,
+  instanceLimitMapping: new Map(),
   garbageCollection: undefined,
 }
 
