@@ -49,6 +49,8 @@ export class RedisBucket {
   #controllers = 1
   /** Whether this controller has drawn on its part, and not on Redis. */
   #isAlone = false
+  /** The counterpart when Redis was last seen; undefined: never. */
+  #lastSeen: { readonly level: number; readonly atMs: number } | undefined
 
   constructor(options: RedisBucketOptions) {
     this.#options = options
@@ -95,11 +97,13 @@ export class RedisBucket {
   leave(): void {
     const { bucket, clock, wake } = this.#options
     const nowMs = clock.now()
-    const left = this.#shared?.level.available(nowMs)
+    if (this.#shared !== undefined) this.#lastSeen = { level: this.#shared.level.tokens(nowMs), atMs: nowMs }
+    bucket.keepShare(1 / this.#controllers, nowMs)
+    if (this.#shared !== undefined) {
+      bucket.observeRemaining(this.#shared.level.available(nowMs) / this.#controllers, nowMs)
+    }
     this.#shared = undefined
     this.#isAlone = true
-    bucket.keepShare(1 / this.#controllers, nowMs)
-    if (left !== undefined) bucket.observeRemaining(left / this.#controllers, nowMs)
     for (const { answer } of this.#questions.splice(0)) answer(false)
     wake()
   }
@@ -118,13 +122,21 @@ export class RedisBucket {
   }
 
   /**
-   * While Redis was away it went on refilling, or has lost its data and begun anew, and this controller went on taking: brings
-   * down its part of the level to what its own part of the bucket has left.
+   * While Redis was away it went on refilling, or lost its data and began anew, and the controllers went on taking. Each takes
+   * out what its part of the refilled level is above what its part of the bucket has left.
+   *
+   * @returns the level after it
    */
   async #settleUp(reservoir: RedisReservoir, level: number): Promise<number> {
     const { bucket, clock } = this.#options
-    const excess = Math.floor(level / this.#controllers - bucket.available(clock.now()))
-    return excess > 0 ? reservoir.add(-excess) : level
+    const { size, refillPerSecond } = this.#rate
+    const nowMs = clock.now()
+    const seen = this.#lastSeen
+    const refilled =
+      seen === undefined ? size : Math.min(size, seen.level + ((nowMs - seen.atMs) / 1000) * refillPerSecond)
+    const begunAnew = Math.max(0, level - Math.ceil(refilled))
+    const drawn = Math.max(0, Math.ceil(refilled / this.#controllers - bucket.available(nowMs)))
+    return begunAnew + drawn > 0 ? reservoir.add(-begunAnew - drawn) : level
   }
 
   #send(): void {

@@ -22,6 +22,7 @@ export interface RedisSharedTokensOptions {
 }
 
 export interface RedisSharedTokens extends SharedTokens {
+  /** Lets go of Redis; calls still under way use up this controller's share. */
   close(): void
 }
 
@@ -92,6 +93,8 @@ class RedisTokens implements RedisSharedTokens {
   close(): void {
     this.#closing.abort(new Error('the shared budget is closed'))
     this.#session?.close()
+    this.#session = undefined
+    for (const bucket of this.#buckets.values()) bucket.leave()
   }
 
   /** One session after another, until closed. */

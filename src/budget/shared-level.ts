@@ -65,7 +65,12 @@ export class SharedLevel implements BucketGate {
   }
 
   available(nowMs: number): number {
-    return Math.max(0, this.#state.tokens(nowMs)) + this.#paid(nowMs)
+    return Math.max(0, this.tokens(nowMs)) + this.#paid(nowMs)
+  }
+
+  /** The store's level, as far as known (tokens; negative while controllers stand in line). */
+  tokens(nowMs: number): number {
+    return this.#state.tokens(nowMs)
   }
 
   take(cost: number, nowMs: number): number {
