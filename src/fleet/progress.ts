@@ -67,7 +67,7 @@ export function renderLine({ world, controller, nodesPlanned }: Progress): strin
     `nodes ${world.nodesConverged}/${nodesPlanned}`,
     `addresses ${world.addressesUsed}/${world.addressesAvailable}`,
     `interfaces ${world.interfaces}`,
-    `pods ${world.pods}, ${world.podsWaiting} waiting${world.podsWaiting > 0 ? ` (${seconds(world.longestWaitMs)})` : ''}`,
+    `pods ${world.pods}, ${world.podsWaiting} waiting, longest of late ${seconds(world.longestRecentWaitMs)}`,
     `calls ${sum('attempts')}, ${sum('refused')} throttled, ${sum('failed')} failed`,
     `loop p99.9 ${Math.round(controller.eventLoopP999Ms)} ms, max ${Math.round(controller.eventLoopMaxMs)} ms`,
     megabytes(controller.rssBytes),
@@ -88,11 +88,11 @@ function addressesText(world: WorldReport, paint: (color: Color, text: string) =
 }
 
 function podsText({ world, podsPerSecond }: Progress, paint: (color: Color, text: string) => string): string {
-  const { pods, podsWaiting, longestWaitMs, podWaits, isChurning } = world
+  const { pods, podsWaiting, longestWaitMs, longestRecentWaitMs, isChurning } = world
   const waiting = podsWaiting === 0 ? 'none waits' : `${podsWaiting} waiting, the longest for ${seconds(longestWaitMs)}`
   const churn = isChurning && podsPerSecond > 0 ? `; ${podsPerSecond}/s come and go` : ''
-  const waits = podWaits.count === 0 ? '' : `; waited p50 ${seconds(podWaits.p50)}, p99 ${seconds(podWaits.p99)}`
-  return `${pods}, ${paint(podsWaiting === 0 ? 'green' : 'yellow', waiting)}${churn}${waits}`
+  const recent = `; longest wait of late ${seconds(longestRecentWaitMs)}`
+  return `${pods}, ${paint(podsWaiting === 0 ? 'green' : 'yellow', waiting)}${churn}${recent}`
 }
 
 /** The actions called most often, by name. */

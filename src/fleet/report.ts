@@ -12,6 +12,8 @@ export interface WorldReport {
   readonly podsWaiting: number
   /** How long the pod that waits longest has waited (ms); 0 when none waits. */
   readonly longestWaitMs: number
+  /** The longest wait of a pod in the last minute or so (ms). */
+  readonly longestRecentWaitMs: number
   /** From binding to address, of all pods so far (ms). */
   readonly podWaits: { readonly count: number; readonly p50: number; readonly p99: number; readonly max: number }
   readonly addressesAvailable: number

@@ -201,7 +201,7 @@ export class World {
       }
       if (node.hasConverged) nodesEverConverged++
     }
-    const { pods, waiting, longestWaitMs, waits } = this.#pods.report()
+    const { pods, waiting, longestWaitMs, longestRecentWaitMs, waits } = this.#pods.report()
     return {
       elapsedMs: this.#clock.now() - this.#startMs,
       nodes: this.#nodes.size,
@@ -211,6 +211,7 @@ export class World {
       pods,
       podsWaiting: waiting,
       longestWaitMs,
+      longestRecentWaitMs,
       podWaits: waits,
       addressesAvailable: this.#openCount,
       addressesUsed: this.#heldCount,

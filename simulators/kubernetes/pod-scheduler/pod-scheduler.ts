@@ -7,7 +7,7 @@ import type { Holding } from '../cilium-agent/ipam.ts'
 import type { JSONObject } from '../json.ts'
 import { PodRegistry } from './pod-registry.ts'
 import type { Pod } from './pod-registry.ts'
-import { WaitTimes } from './wait-times.ts'
+import { RecentLongest, WaitTimes } from './wait-times.ts'
 import type { WaitSummary } from './wait-times.ts'
 
 /** Who gives addresses to the pods of one node: its agent. */
@@ -43,11 +43,15 @@ export interface PodReport {
   readonly started: number
   /** From binding to address, of all pods that got one. */
   readonly waits: WaitSummary
+  /** The longest such wait of the last minute or so, of pods that still wait too (ms). */
+  readonly longestRecentWaitMs: number
   /** Calls to the API server that were retried (count). */
   readonly retries: number
 }
 
 const PODS = 'pods'
+/** How far `longestRecentWaitMs` looks back at least (ms). */
+const RECENT_WINDOW_MS = 60_000
 /** Tries of one call to the API server before the pod is left as it is (count). */
 const MAX_TRIES = 5
 
@@ -66,6 +70,7 @@ export class PodScheduler {
   readonly #registry: PodRegistry
   readonly #agents = new Map<string, AddressSource>()
   readonly #waits = new WaitTimes()
+  readonly #recent = new RecentLongest(RECENT_WINDOW_MS)
   readonly #stopping = new AbortController()
   #churn: AbortController | undefined
   #started = 0
@@ -151,11 +156,14 @@ export class PodScheduler {
   }
 
   report(): PodReport {
+    const nowMs = this.#clock.now()
     const oldest = this.#registry.oldestWaiting
+    const longestWaitMs = oldest === undefined ? 0 : nowMs - oldest.createdMs
     return {
       pods: this.#registry.size,
       waiting: this.#registry.waitingCount,
-      longestWaitMs: oldest === undefined ? 0 : this.#clock.now() - oldest.createdMs,
+      longestWaitMs,
+      longestRecentWaitMs: Math.max(longestWaitMs, this.#recent.read(nowMs)),
       started: this.#started,
       waits: this.#waits.summary(),
       retries: this.#retries,
@@ -189,7 +197,9 @@ export class PodScheduler {
     }
     this.#agents.get(pod.nodeName)?.request(pod.owner, (holding) => {
       if (!this.#registry.setAddress(pod, holding.address)) return
-      this.#waits.record(this.#clock.now() - pod.createdMs)
+      const nowMs = this.#clock.now()
+      this.#waits.record(nowMs - pod.createdMs)
+      this.#recent.record(nowMs - pod.createdMs, nowMs)
       void this.#retried('PATCH', `${this.#path()}/${pod.name}/status`, runningStatus(holding.address))
     })
   }

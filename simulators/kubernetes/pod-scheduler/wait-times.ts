@@ -45,3 +45,35 @@ export class WaitTimes {
     }
   }
 }
+
+/** The longest wait of the last minute or so: of two windows, the full one before and the one that is being filled. */
+export class RecentLongest {
+  readonly #windowMs: number
+  #windowIndex = 0
+  #current = 0
+  #previous = 0
+
+  /** @param windowMs length of one window; what is told reaches back one to two of them */
+  constructor(windowMs: number) {
+    this.#windowMs = windowMs
+  }
+
+  record(ms: number, nowMs: number): void {
+    this.#turn(nowMs)
+    this.#current = Math.max(this.#current, ms)
+  }
+
+  /** 0 when nobody waited. */
+  read(nowMs: number): number {
+    this.#turn(nowMs)
+    return Math.max(this.#current, this.#previous)
+  }
+
+  #turn(nowMs: number): void {
+    const index = Math.floor(nowMs / this.#windowMs)
+    if (index === this.#windowIndex) return
+    this.#previous = index === this.#windowIndex + 1 ? this.#current : 0
+    this.#current = 0
+    this.#windowIndex = index
+  }
+}

@@ -11,6 +11,7 @@ export function report(parts: Partial<WorldReport> = {}): WorldReport {
     pods: 500,
     podsWaiting: 0,
     longestWaitMs: 0,
+    longestRecentWaitMs: 0,
     podWaits: { count: 0, p50: 0, p99: 0, max: 0 },
     addressesAvailable: 900,
     addressesUsed: 500,

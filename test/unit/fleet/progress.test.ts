@@ -10,6 +10,7 @@ const PROGRESS: Progress = {
     nodesConverged: 25,
     podsWaiting: 12,
     longestWaitMs: 3240,
+    longestRecentWaitMs: 9010,
     isChurning: true,
     podWaits: { count: 400, p50: 1200, p99: 9000, max: 9500 },
     calls: {
@@ -30,7 +31,7 @@ describe('renderPanel', () => {
     const text = renderPanel(PROGRESS, PLAIN).join('\n')
     expect(text).toContain('█'.repeat(20) + '░'.repeat(20) + '  25 of 50 have what they need')
     expect(text).toContain('500 of 900 used, on 100 interfaces')
-    expect(text).toContain('500, 12 waiting, the longest for 3.2 s; 5/s come and go; waited p50 1.2 s, p99 9.0 s')
+    expect(text).toContain('500, 12 waiting, the longest for 3.2 s; 5/s come and go; longest wait of late 9.0 s')
     expect(text).toMatch(/AssignPrivateIpAddresses +123 +2 +1 +████████░░ 75\/100/)
     expect(text).toMatch(/DescribeVpcs +1 +0 +0 *$/m)
     expect(text).toContain('event loop p99.9 12 ms, max 34 ms; 231 MB')
@@ -60,7 +61,7 @@ describe('renderPanel', () => {
 
 test('renderLine says the same in one line', () => {
   expect(renderLine(PROGRESS)).toBe(
-    '01:01  nodes 25/50  addresses 500/900  interfaces 100  pods 500, 12 waiting (3.2 s)  calls 124, 2 throttled, 1 failed  ' +
+    '01:01  nodes 25/50  addresses 500/900  interfaces 100  pods 500, 12 waiting, longest of late 9.0 s  calls 124, 2 throttled, 1 failed  ' +
       'loop p99.9 12 ms, max 34 ms  231 MB',
   )
 })

@@ -60,7 +60,7 @@ describe('PodScheduler', () => {
     await scheduler.startPods('a', 1)
     expect(server.objects.get(`${PODS}/pod-1`)).toMatchObject({ spec: { nodeName: 'a' }, status: { phase: 'Pending' } })
     await clock.advance(2500)
-    expect(scheduler.report()).toMatchObject({ pods: 1, waiting: 1, longestWaitMs: 2500 })
+    expect(scheduler.report()).toMatchObject({ pods: 1, waiting: 1, longestWaitMs: 2500, longestRecentWaitMs: 2500 })
     agent.stock(1)
     await clock.advance(0)
     expect(server.objects.get(`${PODS}/pod-1`)).toMatchObject({ status: { phase: 'Running', podIP: '10.0.0.5' } })
