@@ -45,7 +45,10 @@ export function compileFilters<T extends { readonly tags?: Tags }>(
   const tests = filters.map((filter) => compile(filter, valuesOf(filter.Name, table)))
   const byName = new Map(filters.map((filter) => [filter.Name, filter.Value]))
   return {
-    matches: (item, nowMs) => tests.every((test) => test(item, nowMs)),
+    matches(item, nowMs) {
+      for (const test of tests) if (!test(item, nowMs)) return false
+      return true
+    },
     exact(name) {
       const values = byName.get(name)
       return values === undefined || values.some(hasWildcard) ? undefined : values.map(unescapeGlob)
@@ -94,6 +97,8 @@ function compile<T>(
 
 /** Plain values are looked up, only patterns are tried one by one. */
 function anyOf(values: readonly string[]): (text: string) => boolean {
+  const [only = ''] = values
+  if (values.length === 1) return globMatcher(only)
   const plain = new Set(values.filter((value) => !hasWildcard(value)).map(unescapeGlob))
   const patterns = values.filter(hasWildcard).map(globMatcher)
   return (text) => plain.has(text) || patterns.some((matches) => matches(text))

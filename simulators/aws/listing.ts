@@ -118,6 +118,9 @@ function readToken(action: string, token: string): number {
 
 /** A short list of candidates that no index holds in order. */
 export function sourceOf<T extends Ordered>(items: readonly T[]): Source<T> {
-  const ordered = [...items].sort((a, b) => a.ordinal - b.ordinal)
-  return { after: (ordinal) => ordered.filter((item) => item.ordinal > ordinal) }
+  const ordered = items.length < 2 ? items : [...items].sort((a, b) => a.ordinal - b.ordinal)
+  return {
+    after: (ordinal) =>
+      ordinal < (ordered[0]?.ordinal ?? 0) ? ordered : ordered.filter((item) => item.ordinal > ordinal),
+  }
 }

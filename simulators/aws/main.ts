@@ -3,7 +3,7 @@ import process from 'node:process'
 import { parseArgs } from 'node:util'
 import { InputError, parseJSON } from '../kit/input.ts'
 import { parseThrottle } from '../kit/rate-limit.ts'
-import { createEC2Simulator, parseLatency } from './index.ts'
+import { createEC2Simulator, parseDenied, parseLatency } from './index.ts'
 import type { EC2SimulatorOptions, ThrottleChoice } from './index.ts'
 
 const USAGE = `EC2 simulator
@@ -15,6 +15,7 @@ const USAGE = `EC2 simulator
   --latency HOW          usual, none, milliseconds, or a range such as 80-300 (usual)
   --faults FILE          a fault file
   --world NAME|FILE      default, empty, or a world file (default)
+  --denied KEY=KIND,...  access keys to refuse: AuthFailure or UnauthorizedOperation
   --interface-quota N    network interfaces of the account (5000)
   --seed N               identifiers, choices and delays follow from it (1)
   --help
@@ -28,6 +29,7 @@ const OPTIONS = {
   latency: { type: 'string', default: 'usual' },
   faults: { type: 'string' },
   world: { type: 'string', default: 'default' },
+  denied: { type: 'string', default: '' },
   'interface-quota': { type: 'string', default: '5000' },
   seed: { type: 'string', default: '1' },
   help: { type: 'boolean', default: false },
@@ -51,6 +53,7 @@ async function main(): Promise<number> {
     },
     throttle: await throttle(values.throttle),
     latency: parseLatency(values.latency),
+    denied: parseDenied(values.denied),
     world:
       values.world === 'default' || values.world === 'empty' ? values.world : await readJSON('world', values.world),
     ...(values.faults === undefined ? {} : { faults: await readJSON('faults', values.faults) }),

@@ -1,4 +1,4 @@
-import { createEC2Simulator, parseLatency } from '../../simulators/aws/index.ts'
+import { createEC2Simulator, parseDenied, parseLatency } from '../../simulators/aws/index.ts'
 import type { EC2Simulator, ThrottleChoice } from '../../simulators/aws/index.ts'
 import { parseFaults } from '../../simulators/kit/faults.ts'
 import type { Server } from '../../simulators/kit/http.ts'
@@ -23,6 +23,7 @@ interface SimulatorsOptions {
   readonly region: string
   readonly throttle: string
   readonly latency: string
+  readonly denied: string | undefined
   readonly faults: string | undefined
   readonly kubernetesFaults: string | undefined
   readonly world: string
@@ -36,6 +37,11 @@ const OPTIONS: CommandOptions<SimulatorsOptions> = {
   region: textOption('AWS region', 'REGION', 'us-east-1'),
   throttle: textOption('limits of EC2: documented, none, or a file', 'documented|none|FILE', 'documented'),
   latency: textOption('of EC2 calls: usual, none, milliseconds, or a range such as 80-300', 'MS', 'usual'),
+  denied: textOption(
+    'access keys that EC2 refuses, with AuthFailure or UnauthorizedOperation',
+    'KEY=KIND,...',
+    undefined,
+  ),
   faults: textOption('fault script of EC2', 'FILE', undefined),
   kubernetesFaults: textOption('fault script of the Kubernetes API', 'FILE', undefined),
   world: textOption('what EC2 holds at the start: default, empty, or a file', 'default|empty|FILE', 'default'),
@@ -115,6 +121,7 @@ function create(options: SimulatorsOptions): Simulators {
     }
   }
   const latency = checked('--latency', options.latency, () => parseLatency(options.latency))
+  const denied = checked('--denied', options.denied ?? '', () => parseDenied(options.denied ?? ''))
   const content = world === 'default' || world === 'empty' ? world : readOptionFile('--world', world, (value) => value)
   const script = faults === undefined ? [] : readOptionFile('--faults', faults, parseFaults)
   const kubernetesScript =
@@ -126,6 +133,7 @@ function create(options: SimulatorsOptions): Simulators {
       throttle:
         throttle === 'documented' || throttle === 'none' ? throttle : (parseThrottle(throttle) as ThrottleChoice),
       latency,
+      denied,
       world: content,
     }),
   )

@@ -94,6 +94,8 @@ function candidates(cloud: Cloud, filters: CompiledFilters<NetworkInterface>, no
   if (ids !== undefined) return sourceOf(unique(ids).flatMap((one) => interfaces.get(one) ?? []))
   const instanceIDs = filters.exact('attachment.instance-id')
   if (instanceIDs !== undefined) {
+    const [only = ''] = instanceIDs
+    if (instanceIDs.length === 1) return sourceOf(cloud.instances.get(only)?.interfaces ?? [])
     return sourceOf(unique(instanceIDs).flatMap((one) => cloud.instances.get(one)?.interfaces ?? []))
   }
   const addresses = filters.exact('private-ip-address')

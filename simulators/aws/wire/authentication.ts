@@ -1,9 +1,30 @@
 import type { WireRequest } from '../../kit/http.ts'
+import { InputError } from '../../kit/input.ts'
 import { fault } from '../errors.ts'
 import type { EC2Error } from '../errors.ts'
 
 /** How calls of an access key are refused: as credentials that do not exist, or as a principal without permission. */
 export type DenialKind = 'AuthFailure' | 'UnauthorizedOperation'
+
+const DENIAL_KINDS: readonly DenialKind[] = ['AuthFailure', 'UnauthorizedOperation']
+
+/**
+ * Access keys that are refused, as an option has them: `KEY=UnauthorizedOperation,OTHER=AuthFailure`.
+ *
+ * @throws InputError
+ */
+export function parseDenied(text: string): Readonly<Record<string, DenialKind>> {
+  const denied: Record<string, DenialKind> = {}
+  for (const entry of text.split(',').filter((one) => one.trim() !== '')) {
+    const [key = '', word = ''] = entry.split('=').map((part) => part.trim())
+    const kind = DENIAL_KINDS.find((one) => one === word)
+    if (!/^\w{1,128}$/.test(key) || kind === undefined) {
+      throw new InputError('denied', [`expected KEY=${DENIAL_KINDS.join('|')}, found '${entry.trim()}'`])
+    }
+    denied[key] = kind
+  }
+  return denied
+}
 
 /** Signature Version 4: header of a signed request. */
 const SIGNED_HEADER = /^AWS4-(?:HMAC-SHA256|ECDSA-P256-SHA256)\s+Credential=([^/,\s]+)\//

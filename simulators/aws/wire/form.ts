@@ -43,18 +43,19 @@ export function nest(form: Form): FormTree {
       if (!tree.has(name)) tree.set(name, value)
       continue
     }
-    const steps = name.split('.')
     let at = tree
-    for (let index = 0; index < steps.length - 1; index++) {
-      const step = steps[index] ?? ''
+    let start = 0
+    for (let dot = name.indexOf('.'); dot >= 0; dot = name.indexOf('.', start)) {
+      const step = name.slice(start, dot)
       let next = at.get(step)
       if (next === undefined || typeof next === 'string') {
         next = new Map()
         at.set(step, next)
       }
       at = next
+      start = dot + 1
     }
-    at.set(steps.at(-1) ?? '', value)
+    at.set(name.slice(start), value)
   }
   return tree
 }

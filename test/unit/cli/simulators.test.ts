@@ -59,6 +59,7 @@ describe('berth simulators', () => {
   test.each([
     { args: ['--ec2-prot', '1'], message: 'unknown option --ec2-prot; did you mean --ec2-port?' },
     { args: ['--latency', 'slow'], message: '--latency slow: ' },
+    { args: ['--denied', 'AKIABAD=never'], message: '--denied AKIABAD=never: ' },
     { args: ['--world', '/no/such/file'], message: '--world /no/such/file: no such file' },
     { args: ['--throttle', '/no/such/file'], message: '--throttle /no/such/file: no such file' },
   ])('$args is refused in one line', async ({ args, message }) => {
@@ -79,7 +80,17 @@ describe('berth simulators', () => {
 
   test('the help names every option', async () => {
     expect(await runSimulators(['--help'])).toBe(0)
-    for (const name of ['host', 'ec2-port', 'kubernetes-port', 'throttle', 'latency', 'faults', 'world', 'seed'])
+    for (const name of [
+      'host',
+      'ec2-port',
+      'kubernetes-port',
+      'throttle',
+      'latency',
+      'denied',
+      'faults',
+      'world',
+      'seed',
+    ])
       expect(out).toContain(`--${name}`)
   })
 })

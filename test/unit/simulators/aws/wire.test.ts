@@ -6,6 +6,7 @@ import { OPERATIONS } from '../../../../simulators/aws/operations/index.ts'
 import { nest, parseForm } from '../../../../simulators/aws/wire/form.ts'
 import { encodeError, encodeResponse } from '../../../../simulators/aws/wire/xml.ts'
 import { SIGNED, SUBNET, startSimulator } from './support.ts'
+import { parseDenied } from '../../../../simulators/aws/wire/authentication.ts'
 
 describe('forms', () => {
   test('are decoded: plus signs, percent sequences, empty values, broken sequences', () => {
@@ -155,6 +156,16 @@ describe('requests', () => {
       failed: 4,
       callers: { AKIABAD: 1, AKIAPOOR: 1, AKIATEST: 1 },
     })
+  })
+
+  test('denied access keys are read from an option, and a wrong one is refused', () => {
+    expect(parseDenied('AKIABAD=AuthFailure, AKIAPOOR=UnauthorizedOperation')).toEqual({
+      AKIABAD: 'AuthFailure',
+      AKIAPOOR: 'UnauthorizedOperation',
+    })
+    expect(parseDenied('')).toEqual({})
+    for (const text of ['AKIABAD', 'AKIABAD=Never', '=AuthFailure', 'a b=AuthFailure'])
+      expect(() => parseDenied(text), text).toThrow('expected KEY=AuthFailure|UnauthorizedOperation')
   })
 
   test('a parameter named like a property of every object is unknown, and harmless', async () => {
