@@ -1,5 +1,8 @@
 import type { Clock } from './clock.ts'
 
+/** Why a sleep was cut short. One for all: an abort without a reason builds an exception with a stack, at every change of the next due time. */
+const REARMED = new Error('the next due time has changed')
+
 /** A moment somebody waits for. One object for its whole life; arming it again moves it. */
 export class Timer {
   readonly #queue: TimerQueue
@@ -58,7 +61,7 @@ export class TimerQueue {
   stop(): void {
     this.#isStopped = true
     for (const timer of this.#heap.splice(0)) forget(timer)
-    this.#sleep?.controller.abort()
+    this.#sleep?.controller.abort(REARMED)
     this.#sleep = undefined
   }
 
@@ -91,7 +94,7 @@ export class TimerQueue {
   #sleepUntilFirst(): void {
     const dueMs = this.#heap[0]?.dueMs
     if (dueMs === undefined || (this.#sleep !== undefined && this.#sleep.dueMs <= dueMs)) return
-    this.#sleep?.controller.abort()
+    this.#sleep?.controller.abort(REARMED)
     const controller = new AbortController()
     this.#sleep = { dueMs, controller }
     this.#clock.sleep(dueMs - this.#clock.now(), controller.signal).then(
