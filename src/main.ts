@@ -24,6 +24,13 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
     },
   ],
   [
+    'agent',
+    {
+      help: "the node's half: gives a node's addresses to its pods",
+      run: async (args) => (await import('./cli/agent-command.ts')).runAgent(args),
+    },
+  ],
+  [
     'simulators',
     {
       help: 'the simulated EC2 and Kubernetes APIs alone, for tests of your own',

@@ -36,7 +36,8 @@ export interface Health {
 }
 
 export interface APIRouterOptions {
-  readonly core: DaemonCore
+  /** @throws DaemonError NOT_READY while there is none */
+  readonly core: () => DaemonCore
   /** How long a requested expiration lasts (ms). */
   readonly expirationMs: number
   readonly health: () => Health
@@ -115,7 +116,7 @@ function routesOf({ core, expirationMs, health, hostAddressing, metrics }: APIRo
   return [
     route('POST', '/v1/ipam', ALLOCATE_FAILURES, async ({ query, request }) => {
       const isExpiring = isTrue(request.headers['expiration'])
-      const pair = await core.allocate({
+      const pair = await core().allocate({
         ...requestedIn(query),
         expirationMs: isExpiring ? expirationMs : 0,
         waitMs: waitOf(query),
@@ -123,18 +124,19 @@ function routesOf({ core, expirationMs, health, hostAddressing, metrics }: APIRo
       })
       return json(201, toIPAMResponse(pair, hostAddressing()))
     }),
-    route('GET', '/v1/ipam', ALLOCATE_FAILURES, () => Promise.resolve(json(200, toIPAMStatus(core.dump())))),
+    // oxlint-disable-next-line typescript/require-await -- a refusal must be a rejection
+    route('GET', '/v1/ipam', ALLOCATE_FAILURES, async () => json(200, toIPAMStatus(core().dump()))),
     route('POST', '/v1/ipam/*', ALLOCATE_IP_FAILURES, async ({ query, names: [ip = ''] }) => {
       const { owner, pool } = requestedIn(query)
-      await core.allocateIP(ip, owner, pool)
+      await core().allocateIP(ip, owner, pool)
       return empty(200)
     }),
     route('DELETE', '/v1/ipam/*', RELEASE_FAILURES, async ({ query, names: [arg = ''] }) => {
-      await core.release(arg, query.get('pool') ?? '')
+      await core().release(arg, query.get('pool') ?? '')
       return empty(200)
     }),
     route('DELETE', '/v1/ipam/*/expiration', KEEP_FAILURES, async ({ query, names: [ip = ''] }) => {
-      await core.keep(ip, query.get('expiration-uuid') ?? '', query.get('pool') ?? '')
+      await core().keep(ip, query.get('expiration-uuid') ?? '', query.get('pool') ?? '')
       return empty(200)
     }),
     route('PUT', '/v1/attachment/:/:/:', ATTACHMENT_FAILURES, async ({ query, names, request }) => {
@@ -144,19 +146,19 @@ function routesOf({ core, expirationMs, health, hostAddressing, metrics }: APIRo
         waitMs: waitOf(query),
         signal: request.signal,
       }
-      return json(201, toIPAMResponse(await core.allocate(wanted), hostAddressing()))
+      return json(201, toIPAMResponse(await core().allocate(wanted), hostAddressing()))
     }),
     route('GET', '/v1/attachment/:/:/:', ATTACHMENT_FAILURES, async ({ names }) =>
-      json(200, toIPAMResponse(await core.attachment(names.join('/')), hostAddressing())),
+      json(200, toIPAMResponse(await core().attachment(names.join('/')), hostAddressing())),
     ),
     route('DELETE', '/v1/attachment/:/:/:', ATTACHMENT_FAILURES, async ({ names }) => {
-      await core.releaseAttachment(names.join('/'))
+      await core().releaseAttachment(names.join('/'))
       return empty(200)
     }),
     route('POST', '/v1/attachment/:', ATTACHMENT_FAILURES, async ({ request, names: [network = ''] }) => {
       const valid = validAttachments(request.body, network)
       if (valid === undefined) return json(400, 'expected {"valid": [{"containerID": "…", "ifname": "…"}]}')
-      return json(200, { released: await core.releaseOthers(network, valid) })
+      return json(200, { released: await core().releaseOthers(network, valid) })
     }),
     route('GET', '/healthz', ALLOCATE_FAILURES, answerHealth),
     route('GET', '/v1/healthz', ALLOCATE_FAILURES, answerHealth),

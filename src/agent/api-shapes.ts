@@ -1,6 +1,6 @@
 import type { AllocationResult } from './allocator.ts'
 import type { Family } from './family.ts'
-import type { AllocationPair, IPAMDump } from './ipam.ts'
+import type { AllocationPair, IPAMDump } from './ipam-types.ts'
 import { poolOrDefault } from './pool.ts'
 
 /** @source cilium api/v1/openapi.yaml, AddressPair */

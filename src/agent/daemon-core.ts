@@ -7,7 +7,8 @@ import { AddressWaiters } from './daemon-waiting.ts'
 import { AggregateIPAMError, IPAMError, unknownFamilyError } from './errors.ts'
 import { canonicalIP, FAMILIES, isFamily } from './family.ts'
 import type { Family } from './family.ts'
-import type { AllocationPair, IPAM, IPAMDump } from './ipam.ts'
+import type { AllocationPair, IPAMDump } from './ipam-types.ts'
+import type { IPAM } from './ipam.ts'
 import type { Lease } from './journal-record.ts'
 import { POOL_DEFAULT, poolOrDefault } from './pool.ts'
 
@@ -88,7 +89,7 @@ export class DaemonCore {
    */
   reserve(name: string): AllocationPair {
     this.#reserved.add(name)
-    const own = this.#table.ofOwner(name).filter(({ lease }) => lease.attachment === undefined)
+    const own = this.#ownLeases(name)
     for (const held of own) if (held.result === undefined) this.#book.end(held)
     const missing = this.#enabledFamilies().filter((family) => !own.some((held) => isOf(held, family)))
     const taken: HeldLease[] = []
@@ -104,7 +105,12 @@ export class DaemonCore {
       for (const held of taken) this.#book.endAnyhow(held)
       throw error
     }
-    return pairOf(this.#table.ofOwner(name))
+    return this.reserved(name)
+  }
+
+  /** The agent's own addresses of this name. */
+  reserved(name: string): AllocationPair {
+    return pairOf(this.#ownLeases(name))
   }
 
   /** Never hands this address out; who holds it keeps it. @throws IPAMError INVALID_IP */
@@ -315,6 +321,10 @@ export class DaemonCore {
     }
     if (this.#reserved.has(owner)) throw new DaemonError('ADDRESS_RESERVED', `IP ${ip} is the agent's own ${about}`)
     this.#book.end(held)
+  }
+
+  #ownLeases(name: string): readonly HeldLease[] {
+    return this.#table.ofOwner(name).filter(({ lease }) => lease.attachment === undefined)
   }
 
   #requireOpen(): void {

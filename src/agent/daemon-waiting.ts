@@ -5,6 +5,9 @@ import type { IPAMErrorCode } from './errors.ts'
 /** Requests that wait for an address at once (count); the next one is answered at once. */
 const MAX_WAITING = 256
 
+/** A look without a notice (ms): what is held back after its release becomes free without one. */
+const RETRY_MS = 1_000
+
 /** Failures that more addresses, or one given back, can end. */
 const WAITS_FOR: ReadonlySet<IPAMErrorCode> = new Set<IPAMErrorCode>([
   'NODE_UNAVAILABLE',
@@ -60,7 +63,7 @@ export class AddressWaiters {
       } catch (error) {
         const restMs = deadlineMs - this.#clock.now()
         if (!isShortage(error) || restMs <= 0 || this.#waiting >= MAX_WAITING) throw error
-        await this.#changeWithin(restMs, signal)
+        await this.#changeWithin(Math.min(restMs, RETRY_MS), signal)
       }
     }
   }

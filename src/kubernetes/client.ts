@@ -8,7 +8,7 @@ import type { RateLimiter } from './rate-limiter.ts'
 import type { KubernetesTransport, TransportRequest, TransportResponse } from './transport.ts'
 import { readText } from './transport.ts'
 
-/** Names this program in `managedFields` and in the audit log. */
+/** Names the controller in `managedFields` and in the audit log. */
 export const FIELD_MANAGER = 'berth-controller'
 
 /** An answer that takes longer is taken for lost. client-go leaves it unset; the server's own limit is 60 s. */
@@ -33,6 +33,8 @@ export interface KubernetesClientOptions {
   readonly random: Random
   readonly limiter: RateLimiter
   readonly requestTimeoutMs?: number
+  /** Who writes; the controller when absent. */
+  readonly fieldManager?: string
 }
 
 interface CallOptions {
@@ -58,6 +60,7 @@ export class KubernetesClient {
   readonly #random: Random
   readonly #limiter: RateLimiter
   readonly #timeoutMs: number
+  readonly #fieldManager: string
 
   constructor(options: KubernetesClientOptions) {
     this.#transport = options.transport
@@ -65,6 +68,7 @@ export class KubernetesClient {
     this.#random = options.random
     this.#limiter = options.limiter
     this.#timeoutMs = options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS
+    this.#fieldManager = options.fieldManager ?? FIELD_MANAGER
   }
 
   /** Where requests go, for messages. */
@@ -79,7 +83,7 @@ export class KubernetesClient {
   /** A merge patch (RFC 7386). The type is always named: without it the server takes a patch for a JSON patch. */
   mergePatch(path: string, patch: JSONObject, signal: AbortSignal): Promise<JSONObject> {
     return this.#json('PATCH', path, {
-      query: { fieldManager: FIELD_MANAGER },
+      query: { fieldManager: this.#fieldManager },
       headers: { 'content-type': 'application/merge-patch+json' },
       body: patch,
       signal,
@@ -87,7 +91,7 @@ export class KubernetesClient {
   }
 
   create(path: string, object: JSONObject, signal: AbortSignal): Promise<JSONObject> {
-    return this.#json('POST', path, { query: { fieldManager: FIELD_MANAGER }, body: object, signal })
+    return this.#json('POST', path, { query: { fieldManager: this.#fieldManager }, body: object, signal })
   }
 
   delete(path: string, deleteOptions: JSONObject, signal: AbortSignal): Promise<JSONObject> {
@@ -158,7 +162,7 @@ export class KubernetesClient {
           path: path + queryText(options.query),
           headers: {
             accept: 'application/json',
-            'user-agent': FIELD_MANAGER,
+            'user-agent': this.#fieldManager,
             ...(options.body !== undefined && { 'content-type': 'application/json' }),
             ...options.headers,
           },

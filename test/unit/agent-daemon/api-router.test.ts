@@ -12,7 +12,7 @@ async function apiOf(options: AgentOptions, { isOpen = true } = {}) {
   const errors: string[] = []
   const quiet = (): void => undefined
   const router = createRouter({
-    core: life.core,
+    core: () => life.core,
     expirationMs: 600_000,
     health: () => (life.core.isOpen ? { ok: true, reasons: [] } : { ok: false, reasons: ['starting'] }),
     hostAddressing: () => ({ ipv4: { enabled: true, ip: '10.0.0.6' } }),

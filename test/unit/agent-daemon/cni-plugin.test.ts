@@ -31,7 +31,7 @@ function expectValid(schema: object, value: unknown): void {
 function clientOf(life: AgentLife): APIClient {
   const quiet = (): void => undefined
   const router = createRouter({
-    core: life.core,
+    core: () => life.core,
     expirationMs: 0,
     health: () => ({ ok: life.core.isOpen, reasons: life.core.isOpen ? [] : ['starting'] }),
     hostAddressing: () => ({ ipv4: { enabled: true, ip: '10.0.0.6' } }),
