@@ -56,7 +56,7 @@ describe('KeyedQueue', () => {
     }
     expect(seen[0]).toBeGreaterThan(0)
     expect(seen[0]).toBeLessThan(50)
-    await settle(20)
+    await settle(40)
     expect(started).toBe(100)
   })
 
