@@ -97,10 +97,7 @@ export class ENIDevices {
       const missing = interfaces.filter(({ mac }) => !devices.has(mac.toLowerCase())).map(({ id }) => id)
       if (missing.length === 0) return devices
       if (attempt === DEVICE_TRIES - 1) {
-        log.warn(
-          { expected: interfaces.map(({ id }) => id), missing },
-          'Not every new ENI has a device yet: the others are set up',
-        )
+        log.warn({ wanted: interfaces.length, missing }, 'Not every new ENI has a device yet: the others are set up')
         return devices
       }
       await clock.sleep(Math.min(FIRST_PAUSE_MS * 2 ** attempt, LONGEST_PAUSE_MS), signal)
@@ -114,7 +111,7 @@ export class ENIDevices {
     const subnet = parseCIDR(eni.subnetCIDR)
     if (ip === undefined || subnet === undefined) {
       log.error(
-        { interfaceID: eni.id, ip: eni.primaryIP, cidr: eni.subnetCIDR },
+        { interfaceID: eni.id, address: eni.primaryIP, cidr: eni.subnetCIDR },
         'Skipped an ENI without valid address',
       )
       return

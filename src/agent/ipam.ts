@@ -310,7 +310,7 @@ export class IPAM {
     this.#owners.set(result.ip, realPool, owner)
     this.#metrics.countEvent('allocate', family)
     this.#setCapacity(family)
-    this.#log.debug({ ip: result.ip, pool: realPool, owner }, 'Allocated IP')
+    this.#log.debug({ address: result.ip, pool: realPool, pod: owner }, 'Allocated IP')
     if (this.#profile === 'later') return result.ipPoolName === undefined ? { ...result, ipPoolName: pool } : result
     // Results carry no pool before 1.14.0.
     const { ipPoolName: _, ...withoutPool } = result
@@ -326,7 +326,7 @@ export class IPAM {
     this.#expirations.cancel(ip, pool)
     this.#metrics.countEvent('release', family)
     this.#setCapacity(family)
-    this.#log.debug({ ip, pool, owner }, 'Released IP')
+    this.#log.debug({ address: ip, pool, pod: owner }, 'Released IP')
   }
 
   #withExpiration(result: AllocationResult, pool: Pool, timeoutMs: number): AllocationResult {
@@ -340,7 +340,7 @@ export class IPAM {
     try {
       this.#releaseIP(ip, canonicalIP(ip).family, result.ipPoolName ?? pool)
     } catch (error) {
-      this.#log.warn({ ip, pool, error }, 'Unable to release IP after a failed allocation')
+      this.#log.warn({ address: ip, pool, error }, 'Unable to release IP after a failed allocation')
     }
   }
 
@@ -348,9 +348,9 @@ export class IPAM {
     const owner = this.#owners.get(ip, pool)
     try {
       this.#releaseIP(ip, canonicalIP(ip).family, pool)
-      this.#log.warn({ ip, pool, owner }, 'Released IP: nobody confirmed its use in time')
+      this.#log.warn({ address: ip, pool, pod: owner }, 'Released IP: nobody confirmed its use in time')
     } catch (error) {
-      this.#log.warn({ ip, pool, owner, error }, 'Unable to release IP after its time was up')
+      this.#log.warn({ address: ip, pool, pod: owner, error }, 'Unable to release IP after its time was up')
     }
   }
 

@@ -216,7 +216,7 @@ export class MultiPoolManager implements CiliumNodeSubscriber {
     for (;;) {
       const missing = this.#missingPools()
       if (missing.length === 0) return
-      log.info({ pools: missing }, 'Waiting for pod CIDRs of these pools: see the operator and the CiliumPodIPPools')
+      log.info({ missing }, 'Waiting for pod CIDRs of these pools: see the operator and the CiliumPodIPPools')
       await clock.sleep(WAIT_POLL_MS, signal)
     }
   }

@@ -213,7 +213,7 @@ export class NodeStore implements CiliumNodeSubscriber {
         return
       }
       log.info(
-        { required, available },
+        { wanted: required, availableIPs: available },
         this.mode === 'crd'
           ? 'Waiting for addresses in spec.ipam.pool of the own CiliumNode: whoever writes it must add some'
           : 'Waiting for addresses in spec.ipam.pool of the own CiliumNode: see the operator and its log',
@@ -269,7 +269,7 @@ export class NodeStore implements CiliumNodeSubscriber {
     for (const ip of gone) this.#forgetRoute(ip)
     const isAnswered = [...node.releaseIPs].some(([ip, status]) => states.get(ip) !== status)
     if (isAnswered) this.requestSync('excess IP release')
-    log.debug({ resourceVersion: node.resourceVersion, pool: node.pool?.size ?? 0 }, 'Took over the own CiliumNode')
+    log.debug({ resourceVersion: node.resourceVersion, count: node.pool?.size ?? 0 }, 'Took over the own CiliumNode')
   }
 
   #isComplete(node: LocalNode): boolean {
@@ -318,12 +318,15 @@ export class NodeStore implements CiliumNodeSubscriber {
     if (patch === undefined) return
     try {
       const written = decodeLocalNode(await writer.patchStatus(patch, signal))
-      log.debug({ reasons, resourceVersion: written.resourceVersion }, 'Wrote the status of the own CiliumNode')
+      log.debug(
+        { trigger: reasons, resourceVersion: written.resourceVersion },
+        'Wrote the status of the own CiliumNode',
+      )
       // The reply is a version like any other, unless a newer one has arrived, or the node went away, while it was under way.
       if (this.#node !== undefined) this.update(written)
     } catch (error) {
       if (signal.aborted) return
-      log.warn({ reasons, error }, 'Unable to write the status of the own CiliumNode')
+      log.warn({ trigger: reasons, error }, 'Unable to write the status of the own CiliumNode')
       // Waits for the next slot, by which time the watch has brought the version that was in the way.
       this.requestSync('retry after error')
     }

@@ -229,7 +229,7 @@ export class PodCIDRPool {
       return false
     }
     if (!this.#removed.has(range.text))
-      this.#options.log.error({ cidr: range.text, used: range.used }, 'A pod CIDR was removed while it is in use')
+      this.#options.log.error({ cidr: range.text, usedIPs: range.used }, 'A pod CIDR was removed while it is in use')
     this.#removed.add(range.text)
     return true
   }

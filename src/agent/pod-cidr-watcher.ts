@@ -128,7 +128,7 @@ export class PodCIDRWatcher implements CiliumNodeSubscriber {
     for (;;) {
       const missing = [...this.#pools].filter(([, pool]) => !pool.hasAvailableIPs).map(([family]) => family)
       if (missing.length === 0) return
-      this.#options.log.info({ families: missing }, 'Waiting for pod CIDRs: see the operator and its log')
+      this.#options.log.info({ missing }, 'Waiting for pod CIDRs: see the operator and its log')
       await this.#options.clock.sleep(WAIT_POLL_MS, signal)
     }
   }

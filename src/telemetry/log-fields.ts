@@ -2,7 +2,7 @@
 export const LOG_FIELDS = {
   // what the line is about
   node: 'name of the CiliumNode',
-  pod: 'namespace/name of the pod',
+  pod: 'namespace/name of the pod, or what else holds an address',
   instanceID: "the cloud's ID of the node's machine",
   instanceType: "the cloud's name of the machine's kind",
   interfaceID: 'network interface',
@@ -17,6 +17,9 @@ export const LOG_FIELDS = {
   availabilityZone: 'zone of a subnet',
   address: 'one address, or a listening address',
   addresses: 'addresses (list, shortened)',
+  pool: 'IP pool that pods draw on',
+  device: 'network device of the node',
+  family: 'address family',
   cidr: 'one CIDR or delegated prefix',
   cidrs: 'CIDRs or delegated prefixes (list, shortened)',
   resource: 'name of a Kubernetes resource that is not a CiliumNode',

@@ -108,7 +108,7 @@ export class ControllerProcess {
         random: seededRandom(seed * 1_000_003 + ordinal),
       })
     } catch (error) {
-      log.error({ err: error }, 'The controller did not start')
+      log.error({ error }, 'The controller did not start')
       this.#end()
       return
     }
