@@ -107,7 +107,7 @@ export class FleetWatch {
   logged(level: string, message: string, fields: object): void {
     if (!NEVER_SAID.test(message)) return
     if (this.#isSecondWriterExpected && message.startsWith('Another controller writes')) return
-    const { err, error = err } = fields as { readonly err?: unknown; readonly error?: unknown }
+    const { error } = fields as { readonly error?: unknown }
     const cause = error instanceof Error ? `: ${error.stack ?? error.message}` : ''
     this.#violate(`controller-defect: ${level} ${message} ${JSON.stringify(fields)}${cause}`)
   }
