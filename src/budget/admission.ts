@@ -44,6 +44,8 @@ export class Admission {
   readonly #clock: Clock
   readonly #buckets: BucketSet
   readonly #waiting: WaitingCalls<CandidateCall>
+  /** Whether the next call is being chosen: nothing may change the queue then. */
+  #isChoosing = false
   #alarm: { readonly dueMs: number; readonly controller: AbortController } | undefined
 
   constructor(clock: Clock, buckets: BucketSet) {
@@ -90,18 +92,32 @@ export class Admission {
 
   /** @returns `admitted`, or the time until the first waiting call has its tokens (ms; Infinity when none waits) */
   #admitOne(nowMs: number): 'admitted' | number {
+    const { next, nextMs } = this.#choose(nowMs)
+    if (next === undefined) return nextMs
+    this.#admit(next, nowMs)
+    return 'admitted'
+  }
+
+  #choose(nowMs: number): { readonly next: CandidateCall | undefined; readonly nextMs: number } {
+    assert(!this.#isChoosing, 'the queue was woken while it chose the next call')
+    this.#isChoosing = true
+    try {
+      return this.#mostUrgent(nowMs)
+    } finally {
+      this.#isChoosing = false
+    }
+  }
+
+  #mostUrgent(nowMs: number): { readonly next: CandidateCall | undefined; readonly nextMs: number } {
     const promised = new Map<string, Promised>()
     let nextMs = Number.POSITIVE_INFINITY
     for (const call of this.#waiting.candidates(nowMs)) {
       const ownMs = this.#ownWaitMs(call, nowMs)
-      if (ownMs === 0 && this.#fits(call, promised, nowMs)) {
-        this.#admit(call, nowMs)
-        return 'admitted'
-      }
+      if (ownMs === 0 && this.#fits(call, promised, nowMs)) return { next: call, nextMs: 0 }
       if (ownMs > 0) nextMs = Math.min(nextMs, ownMs)
       promise(call, ownMs, promised)
     }
-    return nextMs
+    return { next: undefined, nextMs }
   }
 
   /** Time until all buckets have the tokens of this call, other calls apart (ms). */

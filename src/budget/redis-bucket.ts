@@ -95,7 +95,13 @@ export class RedisBucket {
 
   /** Redis is away: this controller's part of the bucket, and of what was left in it, is what it may use. */
   leave(): void {
-    const { bucket, clock, wake } = this.#options
+    this.keepShare()
+    this.#options.wake()
+  }
+
+  /** As `leave`, for a bucket that is just being made: nobody waits for it yet, and its queue is busy. */
+  keepShare(): void {
+    const { bucket, clock } = this.#options
     const nowMs = clock.now()
     if (this.#shared !== undefined) this.#lastSeen = { level: this.#shared.level.tokens(nowMs), atMs: nowMs }
     bucket.keepShare(1 / this.#controllers, nowMs)
@@ -105,7 +111,6 @@ export class RedisBucket {
     this.#shared = undefined
     this.#isAlone = true
     for (const { answer } of this.#questions.splice(0)) answer(false)
-    wake()
   }
 
   /** @returns whether the tokens are this controller's now */

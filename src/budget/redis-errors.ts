@@ -23,6 +23,6 @@ export function readRedisError(error: unknown, address: string): RedisRefusedErr
   if (error instanceof RedisRefusedError || error instanceof RedisAwayError) return error
   const { name, message } = error instanceof Error ? error : { name: '', message: String(error) }
   if (FOREIGN.test(message)) return new RedisRefusedError(`${address} does not answer like a Redis server`)
-  const said = `${address}: ${message.split('\n', 1)[0] ?? ''}`
+  const said = `${address}: ${(message.split('\n', 1)[0] ?? '').replace(/\.$/, '')}`
   return name === 'ReplyError' && !PASSING.test(message) ? new RedisRefusedError(said) : new RedisAwayError(said)
 }

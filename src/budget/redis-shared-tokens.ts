@@ -70,7 +70,7 @@ class RedisTokens implements RedisSharedTokens {
     const one = new RedisBucket({ bucket, wake, clock: this.#options.clock, signal: this.#closing.signal })
     one.controllers = controllers
     this.#buckets.set(one.name, one)
-    if (this.#session === undefined) one.leave()
+    if (this.#session === undefined) one.keepShare()
     else void this.#join(one, this.#session)
   }
 

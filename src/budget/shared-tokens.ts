@@ -7,7 +7,7 @@ export interface SharedTokens {
    * Told of every bucket of the cloud at its first use. From then on the store sets what the bucket may give: through a gate
    * while controllers share it, a part of it while they cannot talk.
    *
-   * @param wake called when the bucket may have tokens again
+   * @param wake to be called when the bucket may have tokens again, never before `attach` has returned
    */
   attach(bucket: Bucket, wake: () => void): void
   /**

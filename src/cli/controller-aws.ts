@@ -1,5 +1,4 @@
 import type { EC2ClientConfig } from '@aws-sdk/client-ec2'
-import { createAPIBudget } from '../budget/api-budget.ts'
 import type { AdaptiveAPIBudget } from '../budget/api-budget.ts'
 import type { Config } from '../config/config.ts'
 import type { AllocationImplementation, CloudCallMetrics, Logger } from '../ipam/contracts.ts'
@@ -7,7 +6,9 @@ import { ConfigError } from '../ipam/errors.ts'
 import type { Tags } from '../ipam/types.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Random } from '../runtime/random.ts'
+import { openBudget } from './controller-budget.ts'
 import type { InstanceMetadata } from './controller-metadata.ts'
+import { StartError } from './controller-start-error.ts'
 
 /** The name of a cluster that was given none. @source cilium pkg/defaults, ClusterName */
 const DEFAULT_CLUSTER_NAME = 'default'
@@ -57,17 +58,23 @@ export async function openAWS(dependencies: CloudDependencies): Promise<Cloud> {
     ...(config.aws.ec2APIEndpoint !== '' && { endpoint: config.aws.ec2APIEndpoint }),
     ...access,
   })
-  const budget = createAPIBudget({
+  const opened = await openBudget({
     table: EC2_BUCKETS,
+    config,
     clock,
     random,
+    log,
     isThrottled,
     onWait: (action, seconds) => metrics.observeRateLimit(action, seconds),
-    ...(config.limitIPAMAPI !== undefined && { globalLimit: config.limitIPAMAPI }),
+    accountName: async () => `aws/${await findAccount(client.config.credentials, log)}/${region}`,
   })
+  const { budget } = opened
   const clusterName = await findClusterName(dependencies, instanceID, (id) =>
     readEKSClusterName(id, { client, budget, clock, log, metrics }, dependencies.signal),
-  )
+  ).catch((error: unknown) => {
+    opened.close()
+    throw error
+  })
   const garbageCollection = leftoverCollection(config, clusterName)
   log.info(
     { cloud: 'aws', region, virtualNetworkID: vpcID, endpoint: config.aws.ec2APIEndpoint },
@@ -84,6 +91,9 @@ export async function openAWS(dependencies: CloudDependencies): Promise<Cloud> {
           instanceTagsFilter: config.instanceTagsFilter,
           eniTags: { ...config.aws.eniTags, ...garbageCollection?.tags },
           prefixDelegation: config.aws.enablePrefixDelegation,
+          // Where nobody gets prefixes no block has to stay whole.
+          choosesAddresses: config.aws.enablePrefixDelegation && config.ipamProfile === 'latest',
+          triesSiblingSubnets: config.aws.prefixSiblingSubnets,
           usePrimaryAddress: config.aws.usePrimaryAddress,
           maxResultsPerCall: config.aws.maxResultsPerCall,
           countsOnlyFirstNetworkCard: config.ipamProfile === 'latest',
@@ -91,12 +101,35 @@ export async function openAWS(dependencies: CloudDependencies): Promise<Cloud> {
           garbageCollection,
         },
         { client, budget, clock, random, log, metrics, signal },
-          // Where nobody gets prefixes no block has to stay whole.
-          choosesAddresses: config.aws.enablePrefixDelegation && config.ipamProfile === 'latest',
-          triesSiblingSubnets: config.aws.prefixSiblingSubnets,
       ),
-    close: () => client.destroy(),
+    close: () => {
+      opened.close()
+      client.destroy()
+    },
   }
+}
+
+/**
+ * Whose buckets they are: what the credentials say, as those of a role or of an instance do.
+ *
+ * @throws StartError when there are no credentials
+ */
+async function findAccount(
+  credentials: () => Promise<{ readonly accountId?: string | undefined }>,
+  log: Logger,
+): Promise<string> {
+  let accountID: string | undefined
+  try {
+    accountID = (await credentials()).accountId
+  } catch (error) {
+    throw new StartError(`There are no AWS credentials: ${messageOf(error)}`, { cause: error })
+  }
+  if (accountID !== undefined && accountID !== '') return accountID
+  log.warn(
+    { option: '--budget-redis' },
+    'The AWS credentials do not name their account: controllers of other accounts must not use this Redis. AWS_ACCOUNT_ID can name it',
+  )
+  return 'unnamed'
 }
 
 async function findRegion({ config, metadata, signal }: CloudDependencies): Promise<string> {

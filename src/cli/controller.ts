@@ -134,9 +134,6 @@ class Controller implements ControllerHandle {
     const { startTelemetry = startTelemetryServer } = this.#options
     const { signal } = this.#stopping
     const { controller: metrics, cloud, registry } = this.#metrics
-    if (config.budgetRedisURL !== '') {
-      log.warn({ option: '--budget-redis' }, 'This build shares no API budget: each controller keeps its own')
-    }
     this.#telemetry = await startTelemetry({
       address: config.telemetry.serveAddress,
       isReady: () => this.#readiness(),

@@ -63,6 +63,22 @@ export interface KubernetesConfig {
   readonly retryPeriodMs: number
 }
 
+/** Tokens of one bucket of the cloud. */
+export interface BucketConfig {
+  /** Most tokens it holds (count). */
+  readonly size: number
+  readonly refillPerSecond: number
+}
+
+export interface BudgetConfig {
+  /** Holds a password, as a rule: never shown. Empty: the budget is this process's own. */
+  readonly redisURL: string
+  /** Buckets that are not as documented, by name. */
+  readonly table: Readonly<Record<string, BucketConfig>>
+  /** Part of every bucket that is left to others, in [0, 1). */
+  readonly reserveShare: number
+}
+
 export interface TelemetryConfig {
   readonly enableMetrics: boolean
   /** `host:port`; empty host: all addresses; port 0: any free one. */
@@ -89,8 +105,7 @@ export interface Config {
   readonly instanceTagsFilter: Tags
   readonly subnetIDsFilter: readonly string[]
   readonly subnetTagsFilter: Tags
-  /** Empty: the budget is this process's own. */
-  readonly budgetRedisURL: string
+  readonly budget: BudgetConfig
   readonly aws: AWSConfig
   readonly azure: AzureConfig
   readonly alibabaCloud: AlibabaCloudConfig

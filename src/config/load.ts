@@ -1,5 +1,6 @@
 import { ConfigError } from '../ipam/errors.ts'
 import { assert } from '../runtime/assert.ts'
+import { readBudgetTable } from './budget-table.ts'
 import type { Config, InstanceLimit } from './config.ts'
 import { nearestName } from './nearest-name.ts'
 import type { OptionName, ParsedOptions } from './schema.ts'
@@ -95,16 +96,20 @@ function toConfig(options: ParsedOptions, faults: string[]): Config {
     instanceTagsFilter: options['instance-tags-filter'],
     subnetIDsFilter: options['subnet-ids-filter'],
     subnetTagsFilter: options['subnet-tags-filter'],
-    budgetRedisURL: options['budget-redis'],
+    budget: {
+      redisURL: options['budget-redis'],
+      table: readBudgetTable(options['budget-table'], faults),
+      reserveShare: options['budget-reserve-share'],
+    },
     aws: {
       releaseExcessIPs: options['aws-release-excess-ips'],
       enablePrefixDelegation: options['aws-enable-prefix-delegation'],
+      prefixSiblingSubnets: options['aws-prefix-sibling-subnets'],
       usePrimaryAddress: options['aws-use-primary-address'],
       eniTags: options['eni-tags'],
       eniGCTags: options['eni-gc-tags'],
       eniGCIntervalMs: options['eni-gc-interval'],
       ec2APIEndpoint: options['ec2-api-endpoint'],
-      prefixSiblingSubnets: options['aws-prefix-sibling-subnets'],
       maxResultsPerCall: options['aws-max-results-per-call'],
       instanceLimitMapping: instanceLimits(options['aws-instance-limit-mapping'], faults),
       region: options['aws-region'],

@@ -1,7 +1,21 @@
 import { z } from 'zod'
 import { IPAM_PROFILES } from '../ipam/types.ts'
 import { CONFIG_LOG_LEVELS, IPAM_MODES } from './config.ts'
-import { address, bool, choice, duration, endpoint, int, list, map, rate, seconds, text } from './values.ts'
+import {
+  address,
+  bool,
+  choice,
+  duration,
+  endpoint,
+  int,
+  list,
+  map,
+  rate,
+  redisURL,
+  seconds,
+  share,
+  text,
+} from './values.ts'
 
 /**
  * Every option, by its flag: type, default, unit and help. Names and defaults are Cilium's, except where the help says so.
@@ -36,12 +50,25 @@ export const configSchema = z.strictObject({
   'instance-tags-filter': map.prefault('').describe('manage only instances with these tags'),
   'subnet-ids-filter': list.prefault('').describe('allocate only in these subnets'),
   'subnet-tags-filter': map.prefault('').describe('allocate only in subnets with these tags'),
-  'budget-redis': text
+  'budget-redis': redisURL
     .prefault('')
-    .describe('URL of a Redis through which controllers of one account share their API budget (own option)'),
+    .describe(
+      'Redis through which controllers of one account and region share their API budget: redis[s]://[user:password@]host[:port][/db]; best given as BERTH_BUDGET_REDIS, since flags can be seen (own option)',
+    ),
+  'budget-table': text
+    .prefault('')
+    .describe(
+      'YAML or JSON file of buckets that are not as documented: action: {size: N, refillPerSecond: N} (own option)',
+    ),
+  'budget-reserve-share': share
+    .prefault('0')
+    .describe("part of every bucket that is left to the account's other users, from 0 to below 1 (own option)"),
 
   'aws-release-excess-ips': bool.prefault('false').describe('release excess addresses (AWS)'),
   'aws-enable-prefix-delegation': bool.prefault('false').describe('attach /28 prefixes in place of single addresses'),
+  'aws-prefix-sibling-subnets': bool
+    .prefault('false')
+    .describe('where a subnet has no free /28, ask those it could be replaced by before single addresses (own option)'),
   'aws-use-primary-address': bool.prefault('false').describe("pods may use an interface's primary address"),
   'aws-instance-limit-mapping': map
     .prefault('')
@@ -66,9 +93,6 @@ export const configSchema = z.strictObject({
   'azure-use-primary-address': bool.prefault('false').describe('also AZURE_USE_PRIMARY_ADDRESS'),
   'azure-release-excess-ips': bool.prefault('false').describe('release excess addresses (own option)'),
   'alibaba-cloud-vpc-id': text.prefault('').describe("VPC; unset: the controller's own"),
-  'aws-prefix-sibling-subnets': bool
-    .prefault('false')
-    .describe('where a subnet has no free /28, ask those it could be replaced by before single addresses (own option)'),
   'alibaba-cloud-release-excess-ips': bool.prefault('false').describe('release excess addresses (Alibaba Cloud)'),
 
   kubeconfig: text

@@ -15,6 +15,8 @@ export class Repeated {
 /** A text that says what is expected, thrown by the parsers below and shown with the option and the value. */
 class Expected extends Error {}
 
+const REDIS_URL = 'a URL such as redis://cache:6379, rediss://user:password@cache:6380 or redis://cache:6379/2'
+
 const MS_BY_UNIT: Readonly<Record<string, number>> = {
   ns: 1e-6,
   us: 1e-3,
@@ -25,8 +27,11 @@ const MS_BY_UNIT: Readonly<Record<string, number>> = {
   h: 3_600_000,
 }
 
-/** @param name stands for the value in the help: `--eni-gc-interval duration` */
-function value<T>(name: string, parse: (raw: RawValue) => T): z.ZodType<T> {
+/**
+ * @param name stands for the value in the help: `--eni-gc-interval duration`
+ * @param show makes a wrong value readable in the message
+ */
+function value<T>(name: string, parse: (raw: RawValue) => T, show: (raw: RawValue) => string = shown): z.ZodType<T> {
   return z
     .unknown()
     .transform((raw, context): T => {
@@ -34,7 +39,7 @@ function value<T>(name: string, parse: (raw: RawValue) => T): z.ZodType<T> {
         return parse(raw)
       } catch (error) {
         if (!(error instanceof Expected)) throw error
-        context.addIssue(`expected ${error.message}, found ${shown(raw)}`)
+        context.addIssue(`expected ${error.message}, found ${show(raw)}`)
         return z.NEVER
       }
     })
@@ -65,6 +70,14 @@ export const rate = value('float', (raw) => {
   const digits = scalar(raw, 'a number above 0')
   const number = Number(digits)
   if (digits === '' || !Number.isFinite(number) || number <= 0) throw new Expected('a number above 0')
+  return number
+})
+
+/** A number from 0 to below 1. */
+export const share = value('float', (raw) => {
+  const digits = scalar(raw, 'a number from 0 to below 1')
+  const number = Number(digits)
+  if (digits === '' || !(number >= 0 && number < 1)) throw new Expected('a number from 0 to below 1')
   return number
 })
 
@@ -129,6 +142,25 @@ export const endpoint = value('url', (raw) => {
   if (!URL.canParse(url) || !/^https?:\/\/[^/]/.test(url)) throw new Expected('a URL or a host name')
   return url
 })
+
+/** A Redis server; empty: none. It may hold a password, so a wrong one is not shown. */
+export const redisURL = value(
+  'url',
+  (raw) => {
+    const url = scalar(raw, REDIS_URL)
+    if (url === '') return ''
+    if (!/^rediss?:\/\/[^/?#]+(\/\d*)?$/.test(url) || !URL.canParse(url)) throw new Expected(REDIS_URL)
+    const { username, password, hostname } = new URL(url)
+    try {
+      decodeURIComponent(username + password)
+    } catch {
+      throw new Expected('user and password with % written as %25')
+    }
+    if (hostname === '') throw new Expected(REDIS_URL)
+    return url
+  },
+  (raw) => (raw === '' ? 'nothing' : 'another text, which is not shown as it may hold a password'),
+)
 
 function parseMap(raw: RawValue): Readonly<Record<string, string>> {
   if (typeof raw === 'object' && raw !== null && !Array.isArray(raw)) return textEntries(raw)

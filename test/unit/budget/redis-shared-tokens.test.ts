@@ -274,6 +274,7 @@ describe('when Redis goes away', () => {
     const a = await account.controller()
     expect(a.changes).toMatchObject([{ kind: 'alone', controllers: 1 }])
     expect(await a.call('serves')).toBe('serves')
+    expect(a.made).toHaveLength(1)
     account.redis.comeBack()
     await account.clock.advance(5000)
     expect(a.changes.map(({ kind }) => kind)).toEqual(['alone', 'shared'])

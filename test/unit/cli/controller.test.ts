@@ -220,12 +220,17 @@ describe('a start that cannot succeed says what and what to do', () => {
   )
 })
 
-test('a budget that cannot be shared is said', async () => {
+test('a Redis that is not there is said, and does not keep the controller from its work', async () => {
   const at = world()
-  await at.startController(['--budget-redis=redis://redis:6379'])
-  expect(at.logged.map(({ message }) => message)).toContain(
-    'This build shares no API budget: each controller keeps its own',
-  )
+  at.addNode('node-1')
+  await at.startController(['--budget-redis=redis://:hunter2@127.0.0.1:1'])
+  await until(async () => (await at.poolSize('node-1')) > 0)
+  const warnings = at.logged.filter(({ fields }) => fields['option'] === '--budget-redis')
+  expect(warnings.map(({ message }) => message)).toEqual([
+    expect.stringContaining('credentials do not name their account'),
+    expect.stringContaining('Redis of the API budget cannot be used'),
+  ])
+  expect(JSON.stringify(at.logged)).not.toContain('hunter2')
 })
 
 test('a VPC that is not known is a warning: everything of the region is read', async () => {
