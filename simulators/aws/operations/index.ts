@@ -15,6 +15,7 @@ import { deleteNetworkInterface } from './delete-network-interface.ts'
 import { deleteTags } from './delete-tags.ts'
 import { describeAddresses } from './describe-addresses.ts'
 import { describeInstanceTypes } from './describe-instance-types.ts'
+import { describeInstanceStatus } from './describe-instance-status.ts'
 import { describeInstances } from './describe-instances.ts'
 import { describeNetworkInterfaces } from './describe-network-interfaces.ts'
 import { describeRouteTables } from './describe-route-tables.ts'
@@ -49,6 +50,7 @@ export const OPERATIONS: ReadonlyMap<string, Operation> = new Map(
     deleteNetworkInterface,
     deleteTags,
     describeAddresses,
+    describeInstanceStatus,
     describeInstanceTypes,
     describeInstances,
     describeNetworkInterfaces,

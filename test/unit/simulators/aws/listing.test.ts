@@ -265,4 +265,21 @@ describe('other listings', () => {
     const stopped = await ok('DescribeInstances', filters({ 'instance-state-name': 'stopped', 'vpc-id': VPC }))
     expect(stopped.all('instanceId')).toEqual([one.instanceID])
   })
+
+  test('status checks of running instances, of the others when all are asked for', async () => {
+    const { launch, ok } = startSimulator()
+    const one = launch()
+    const two = launch()
+    await ok('StopInstances', { 'InstanceId.1': one.instanceID })
+    const running = await ok('DescribeInstanceStatus')
+    expect([running.all('instanceId'), running.all('name')]).toEqual([
+      [two.instanceID],
+      ['running', 'reachability', 'reachability'],
+    ])
+    expect((await ok('DescribeInstanceStatus', { 'InstanceId.1': one.instanceID })).all('instanceId')).toEqual([])
+    const all = await ok('DescribeInstanceStatus', { IncludeAllInstances: 'true' })
+    expect(all.all('instanceId')).toEqual([one.instanceID, two.instanceID])
+    const fit = await ok('DescribeInstanceStatus', filters({ 'instance-status.status': 'ok' }))
+    expect(fit.all('instanceId')).toEqual([two.instanceID])
+  })
 })
