@@ -1,6 +1,7 @@
 import type { CiliumNodeGetterUpdater } from '../controller/api-server.ts'
 import { NodeGC } from '../controller/node-gc.ts'
 import { NodeManager } from '../controller/node-manager.ts'
+import type { NodeManagerOptions } from '../controller/options.ts'
 import type { Config } from '../config/config.ts'
 import type { AllocationImplementation, Logger, MetricsAPI } from '../ipam/contracts.ts'
 import type { MalformedCiliumNode } from '../kubernetes/cilium-node-api.ts'
@@ -18,6 +19,8 @@ export interface LeaderOptions {
   readonly client: KubernetesClient
   readonly provider: AllocationImplementation
   readonly metrics: MetricsAPI
+  readonly rerank: NonNullable<NodeManagerOptions['rerank']>
+  readonly onSecondWriter: NonNullable<NodeManagerOptions['onSecondWriter']>
   readonly log: Logger
   readonly clock: Clock
   readonly random: Random
@@ -53,6 +56,8 @@ export class Leader {
         destructiveCallsPerMinute: config.destructiveCallsPerMinute,
       },
       pendingPods: (nodeName) => pods.count(nodeName),
+      rerank: options.rerank,
+      onSecondWriter: options.onSecondWriter,
     })
     this.#feed(pods)
   }
@@ -77,7 +82,7 @@ export class Leader {
     const nodeNames = new NodeNames()
     // Pods first: a node that is served before its pods are known gets no surge.
     const informers = [
-      pods.start(shared),
+      pods.start(shared, (nodeName) => manager.podsWait(nodeName)),
       watchCiliumNodes({
         ...shared,
         handlers: {

@@ -142,6 +142,7 @@ class Controller implements ControllerHandle {
     })
     metrics.watchEventLoop(() => this.#eventLoop.read())
     metrics.setLeader(false)
+    metrics.setSecondWriter(false)
     log.info({ address: this.telemetryURL }, 'Serving health and metrics')
     await checkAPIServer(this.#client(transport, config.kubernetes), source, signal)
     this.#cloud = await openAWS({ config, access: aws, metadata, clock, random, log, metrics: cloud, signal })
@@ -185,6 +186,8 @@ class Controller implements ControllerHandle {
       client: this.#client(transportUntil(transport, leadership.lost), config.kubernetes),
       provider: cloud.createProvider(leadership.lost),
       metrics: this.#metrics.core,
+      rerank: (signal, priority) => cloud.budget.rerank(signal, priority),
+      onSecondWriter: () => this.#metrics.controller.setSecondWriter(true),
       log,
       clock,
       random,

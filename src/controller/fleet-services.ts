@@ -2,6 +2,7 @@ import type { TriggerObserver } from '../ipam/contracts.ts'
 import type { DestroyPermit } from '../ipam/plan-maintenance.ts'
 import type { KeyedQueue } from '../runtime/keyed-queue.ts'
 import type { TimerQueue } from '../runtime/timer.ts'
+import type { RateLimitedWarning } from '../telemetry/rate-limited-warning.ts'
 import type { DestructiveLimiter } from './destructive-limiter.ts'
 import type { Node } from './node.ts'
 import type { NodeManagerOptions } from './options.ts'
@@ -15,6 +16,8 @@ export interface FleetServices extends NodeManagerOptions {
   /** Writes to the API server: a bounded number at once, so that what waits is computed late and on new versions. */
   readonly writes: KeyedQueue<object>
   readonly limiter: DestructiveLimiter
+  /** For what would be said with every pass, or every version of a resource. */
+  readonly warnings: RateLimitedWarning
   readonly observers: {
     readonly poolMaintainer: TriggerObserver
     readonly k8sSync: TriggerObserver

@@ -9,19 +9,28 @@ import { unpackResource } from '../ipam/seen-resource.ts'
 import { stepPriority } from '../ipam/step-priority.ts'
 import { assert } from '../runtime/assert.ts'
 import { maintenanceBackoff } from '../runtime/backoff.ts'
+import type { CallContext, CallPriority } from '../runtime/call-priority.ts'
+import { CALL_PRIORITIES } from '../runtime/call-priority.ts'
 import type { Timer } from '../runtime/timer.ts'
 import type { StepOutcome } from './execute-plan.ts'
 import { executePlan } from './execute-plan.ts'
 import type { FleetServices } from './fleet-services.ts'
 import type { NodeHost } from './node-host.ts'
+import { fieldsOf, reasonOf } from './step-labels.ts'
 import { snapshotOf, stepHandshake } from './snapshot.ts'
 
 /** Steps of one pass (count). A node that needs more gets its next pass behind the others. */
 const MAX_ROUNDS = 6
 /** A step that takes longer is said in the node's status (ms). */
 const PENDING_NOTICE_MS = 30_000
-/** A node at capacity is said once in this time (ms). cilium pkg/ipam/node.go, the warning of handleIPAllocation */
-const CAPACITY_WARNING_INTERVAL_MS = 3_600_000
+
+interface UnderWay {
+  readonly step: MaintenanceStep
+  /** As the resource said when the step began (count). */
+  readonly minAllocate: number
+  readonly signal: AbortSignal
+  priority: CallPriority
+}
 
 /** What one pass remembers of itself. */
 interface Progress {
@@ -42,8 +51,9 @@ export class MaintenancePass {
   #running: Promise<void> | undefined
   /** The step under way that gives something back, or proves that it may: it can wait long for its turn. */
   #upkeep: { readonly step: MaintenanceStep; readonly controller: AbortController } | undefined
+  /** The step under way, and how urgent it is by now. */
+  #underWay: UnderWay | undefined
   #pendingTimer: Timer | undefined
-  #capacityWarnedMs: number | undefined
 
   constructor(node: NodeHost, services: FleetServices) {
     this.#node = node
@@ -72,10 +82,21 @@ export class MaintenancePass {
    * where addresses are needed: it may wait long for its turn, and must neither come too late nor stand in the way.
    */
   reconsider(resource: CiliumNode): void {
+    this.rerank()
     const { step, controller } = this.#upkeep ?? {}
     if (step === undefined || controller?.signal.aborted !== false) return
     if (this.#isInNeed()) controller.abort(new Error('interrupted: addresses are needed'))
     else if (!this.#isStillAgreed(step, resource)) controller.abort(new Error('interrupted: the agent wants them back'))
+  }
+
+  /** A step that waits for the cloud's quota moves up when its node has become more urgent: a pod waits there by now. */
+  rerank(): void {
+    const underWay = this.#underWay
+    if (underWay === undefined) return
+    const priority = this.#priorityOf(underWay.step, underWay.minAllocate)
+    if (CALL_PRIORITIES.indexOf(priority) >= CALL_PRIORITIES.indexOf(underWay.priority)) return
+    underWay.priority = priority
+    this.#services.rerank?.(underWay.signal, priority)
   }
 
   stop(): void {
@@ -132,7 +153,7 @@ export class MaintenancePass {
   }
 
   async #execute(step: MaintenanceStep, progress: Progress): Promise<StepOutcome> {
-    const { clock, implementation, limiter, log, metrics, pendingPods } = this.#services
+    const { clock, implementation, limiter, log, metrics } = this.#services
     const { operations, state, name, signal } = this.#node
     assert(operations !== undefined && state.resource !== undefined, 'a step is planned for a node with a resource')
     if (step.kind === 'readInstance') progress.reads += 1
@@ -143,31 +164,47 @@ export class MaintenancePass {
         'a permit holds for the turn it was given in',
       )
     }
-    const priority = stepPriority(step, {
-      statistics: state.statistics,
-      generation: state.generation,
-      minAllocate: unpackResource(state.resource).spec.ipam.minAllocate,
-      pendingPods: pendingPods?.(name),
-    })
+    const { minAllocate } = unpackResource(state.resource).spec.ipam
+    const priority = this.#priorityOf(step, minAllocate)
     const { instanceID } = state.resource
     const isUpkeep = isProof(step) || step.kind === 'release' || step.kind === 'releaseCIDRs'
     this.#upkeep = isUpkeep ? { step, controller: new AbortController() } : undefined
-    const context = {
-      priority,
+    const stepSignal = this.#upkeep === undefined ? signal : AbortSignal.any([signal, this.#upkeep.controller.signal])
+    const underWay: UnderWay = { step, minAllocate, priority, signal: stepSignal }
+    this.#underWay = underWay
+    const context: CallContext = {
+      // The later calls of a step are as urgent as the node has become meanwhile.
+      get priority() {
+        return underWay.priority
+      },
       reason: reasonOf(step),
-      signal: this.#upkeep === undefined ? signal : AbortSignal.any([signal, this.#upkeep.controller.signal]),
+      signal: stepSignal,
     }
     log.debug({ node: name, instanceID, ...fieldsOf(step), reason: context.reason }, 'Maintaining a node')
     if (priority !== 'release') this.#watchStep(step)
     const startMs = clock.now()
     if (step.kind === 'readInstance') this.#services.observers.instanceSync.queueEvent(context.reason)
     await this.#untilAfter(step)
-    const outcome = await executePlan(step, { operations, implementation, instanceID, metrics, clock }, context)
+    const outcome = await this.#perform(step, { operations, implementation, instanceID, metrics, clock }, context)
     this.#pendingTimer?.cancel()
     const durationMs = clock.now() - startMs
     if (step.kind === 'readInstance') this.#services.observers.instanceSync.postRun(durationMs / 1000, 0, 1)
     this.#report(step, outcome, durationMs)
     return outcome
+  }
+
+  async #perform(...args: Parameters<typeof executePlan>): Promise<StepOutcome> {
+    try {
+      return await executePlan(...args)
+    } finally {
+      this.#underWay = undefined
+    }
+  }
+
+  #priorityOf(step: MaintenanceStep, minAllocate: number): CallPriority {
+    const { statistics, generation } = this.#node.state
+    const pendingPods = this.#services.pendingPods?.(this.#node.name)
+    return stepPriority(step, { statistics, generation, minAllocate, pendingPods })
   }
 
   /** Outcome → events. What failed is remembered for the next plan of this pass. */
@@ -315,7 +352,7 @@ export class MaintenancePass {
   }
 
   #reportEnd(why: IdleReason, { failures }: Progress, failure: FailureState | undefined): void {
-    const { clock, log } = this.#services
+    const { clock, log, warnings } = this.#services
     const node = this.#node.name
     if (why.kind === 'failed') {
       const { kind, message, poolID, interfaceID } = why.step
@@ -324,11 +361,8 @@ export class MaintenancePass {
       log.warn({ ...fields, count: failures.length }, 'A maintenance pass failed')
     }
     if (why.kind !== 'atCapacity') return
-    const nowMs = clock.now()
-    if (this.#capacityWarnedMs !== undefined && nowMs - this.#capacityWarnedMs < CAPACITY_WARNING_INTERVAL_MS) return
-    this.#capacityWarnedMs = nowMs
     const { availableIPs, neededIPs, usedIPs } = this.#node.state.statistics.ipv4
-    log.warn({ node, neededIPs, availableIPs, usedIPs }, 'A node is out of interfaces')
+    warnings.warn(`capacity/${node}`, { node, neededIPs, availableIPs, usedIPs }, 'A node is out of interfaces')
   }
 }
 
@@ -344,30 +378,6 @@ function isAllocation({ step }: FailedStep): boolean {
 function withoutProgress(step: MaintenanceStep, outcome: Extract<StepOutcome, { kind: 'attached' }>): FailedStep {
   const { interfaceID, poolID } = outcome
   return { step: step.kind, interfaceID, poolID, kind: 'unknown', message: 'the cloud attached no address' }
-}
-
-/** Short constant phrases: they label the ledger of calls. */
-function reasonOf(step: MaintenanceStep): string {
-  switch (step.kind) {
-    case 'readInstance':
-      return `read-${step.why}`
-    case 'allocate':
-    case 'createInterface':
-      return 'resolve-deficit'
-    case 'assignStaticIP':
-      return 'static-ip'
-    case 'release':
-    case 'releaseCIDRs':
-      return 'release-excess'
-    default:
-      return step satisfies never
-  }
-}
-
-function fieldsOf(step: MaintenanceStep): { readonly interfaceID?: string; readonly poolID?: string } {
-  if (!('action' in step)) return {}
-  const { interfaceID, poolID } = step.action
-  return { interfaceID, poolID }
 }
 
 function wallTimeOf(inMs: number, now: Date): string {

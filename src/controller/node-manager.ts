@@ -2,11 +2,13 @@ import type { CiliumNode } from '../ipam/cilium-node.ts'
 import type { SyncResult } from '../ipam/contracts.ts'
 import type { DestroyPermit } from '../ipam/plan-maintenance.ts'
 import type { PoolQuotaMap } from '../ipam/types.ts'
-import { orderByWatermark } from '../ipam/watermarks.ts'
 import { clusterSizeDependentInterval } from '../runtime/backoff.ts'
 import { CALL_PRIORITIES } from '../runtime/call-priority.ts'
 import { KeyedQueue } from '../runtime/keyed-queue.ts'
 import { TimerQueue } from '../runtime/timer.ts'
+import type { RateLimitedWarning } from '../telemetry/rate-limited-warning.ts'
+import { rateLimitedWarning } from '../telemetry/rate-limited-warning.ts'
+import { byWatermark } from './by-watermark.ts'
 import { DestructiveLimiter } from './destructive-limiter.ts'
 import { FleetGauges } from './fleet-gauges.ts'
 import type { FleetServices } from './fleet-services.ts'
@@ -24,6 +26,8 @@ export const IGNORE_ANNOTATION = 'ipam.cilium.io/ignore'
 const CONCURRENT_WRITES = 32
 /** How long joining nodes wait for the first full sync to show their instances before they read by themselves (ms). */
 const FIRST_SYNC_GRACE_MS = 30_000
+/** A warning that would repeat is written once in this time (ms). cilium pkg/ipam/node.go, the warning of handleIPAllocation */
+const REPEATED_WARNING_MS = 3_600_000
 
 /** Whether the process may be called ready, and what is missing. */
 export interface Readiness {
@@ -47,6 +51,8 @@ export class NodeManager {
   readonly #timers: TimerQueue
   readonly #fullSync: FullSync
   readonly #walks: KeyedQueue<Node>
+  readonly #ranks: KeyedQueue<Node>
+  readonly #warnings: RateLimitedWarning
   readonly #nodes = new Map<string, Node>()
   readonly #byInstanceID = new Map<string, Node>()
   readonly #stopping = new AbortController()
@@ -66,6 +72,8 @@ export class NodeManager {
     this.#gauges = new FleetGauges(metrics, clock, this.#timers)
     this.destructiveLimiter = new DestructiveLimiter(config.destructiveCallsPerMinute)
     this.#walks = new KeyedQueue({ concurrency: Math.max(config.parallelAllocWorkers, 1), laneCount: 1 })
+    this.#ranks = new KeyedQueue({ concurrency: Number.POSITIVE_INFINITY, laneCount: 1 })
+    this.#warnings = rateLimitedWarning({ log, clock, intervalMs: REPEATED_WARNING_MS })
     this.#fullSync = new FullSync({
       implementation,
       metrics,
@@ -82,6 +90,7 @@ export class NodeManager {
       passes: new KeyedQueue({ concurrency: Number.POSITIVE_INFINITY, laneCount: CALL_PRIORITIES.length }),
       writes: new KeyedQueue({ concurrency: CONCURRENT_WRITES, laneCount: 1 }),
       limiter: this.destructiveLimiter,
+      warnings: this.#warnings,
       observers: {
         poolMaintainer: metrics.poolMaintainerTrigger(),
         k8sSync: metrics.k8sSyncTrigger(),
@@ -161,7 +170,15 @@ export class NodeManager {
   /** The newest version of a resource cannot be read: that node is left alone until a readable one arrives. */
   malformed(name: string, faults: readonly string[]): void {
     this.#nodes.get(name)?.malformed()
-    this.#options.log.warn({ node: name, faults }, 'A CiliumNode is malformed and is left alone')
+    // Its agent goes on writing: every version of it arrives here.
+    const key = `malformed/${name}/${faults.join('; ')}`
+    this.#warnings.warn(key, { node: name, faults }, 'A CiliumNode is malformed and is left alone')
+  }
+
+  /** More pods wait for an address on this node: its call that waits for the cloud's quota moves up. */
+  podsWait(name: string): void {
+    const node = this.#nodes.get(name)
+    if (node !== undefined) this.#look(this.#ranks, node, () => node.podsWait())
   }
 
   /** A CiliumNode is gone. Its instance leaves the cache, so that one which joins again is read afresh. */
@@ -189,7 +206,7 @@ export class NodeManager {
 
   /** Most needy first. */
   getNodesByIPWatermark(): Node[] {
-    return this.#byWatermark(this.#nodes.values())
+    return byWatermark(this.#nodes.values(), this.#options.config.releaseExcessIPs)
   }
 
   /**
@@ -208,7 +225,8 @@ export class NodeManager {
     const concerned = [...this.#nodes.values()].filter(
       ({ state }) => state.staleSinceMs !== undefined || state.view.kind === 'missing',
     )
-    const walks = this.#byWatermark(new Set([...changed, ...concerned])).map((node) =>
+    const ordered = byWatermark(new Set([...changed, ...concerned]), this.#options.config.releaseExcessIPs)
+    const walks = ordered.map((node) =>
       this.#walks.run(node, 0, async () => {
         if (!node.isStopped) node.resynced(result.startedAtMs, changed.has(node))
       }),
@@ -301,21 +319,6 @@ export class NodeManager {
     this.#gauges.delete(node.name)
   }
 
-  /** Only nodes with a need or an excess are sorted: in a large fleet nearly all have neither. */
-  #byWatermark(nodes: Iterable<Node>): Node[] {
-    const atRest: Node[] = []
-    const others: { name: string; neededIPs: number; excessIPs: number; node: Node }[] = []
-    for (const node of nodes) {
-      if (node.getNeededAddresses() === 0) atRest.push(node)
-      else others.push({ name: node.name, ...pickNeed(node), node })
-    }
-    const ordered = orderByWatermark(others, this.#options.config.releaseExcessIPs).map(({ node }) => node)
-    const firstExcess = ordered.findIndex((node) => node.getNeededAddresses() < 0)
-    return firstExcess === -1
-      ? [...ordered, ...atRest]
-      : [...ordered.slice(0, firstExcess), ...atRest, ...ordered.slice(firstExcess)]
-  }
-
   #nodeChanged(node: Node): void {
     const { state } = node
     const { ipv4, ipv6 } = state.statistics
@@ -341,17 +344,19 @@ export class NodeManager {
     this.#wake(missing, 'full sync failed')
   }
 
-  /** In slices: however many there are, the event loop gets its turn. */
   #wake(nodes: readonly Node[], reason: string): void {
-    for (const node of nodes) {
-      const walk = this.#walks.run(node, 0, () => {
-        node.wake(reason)
-        return Promise.resolve()
-      })
-      walk.catch((error: unknown) => {
-        this.#options.log.error({ node: node.name, error }, 'Looking at a node failed by a defect')
-      })
-    }
+    for (const node of nodes) this.#look(this.#walks, node, () => node.wake(reason))
+  }
+
+  /** In slices: however many nodes there are, the event loop gets its turn. */
+  #look(queue: KeyedQueue<Node>, node: Node, work: () => void): void {
+    const done = queue.run(node, 0, () => {
+      work()
+      return Promise.resolve()
+    })
+    done.catch((error: unknown) => {
+      this.#options.log.error({ node: node.name, error }, 'Looking at a node failed by a defect')
+    })
   }
 
   #missingReadsFromMs(): number {
@@ -383,14 +388,10 @@ export class NodeManager {
   #stopWriting(node: string, field: OwnField): void {
     if (this.#contested !== undefined) return
     this.#contested = { node, field }
+    this.#options.onSecondWriter?.()
     this.#options.log.error(
       { node, field },
       'Another controller writes the same fields of a CiliumNode; stop its IPAM, then restart this one. Nothing is written from now on',
     )
   }
-}
-
-function pickNeed(node: Node): { readonly neededIPs: number; readonly excessIPs: number } {
-  const { neededIPs, excessIPs } = node.stats().ipv4
-  return { neededIPs, excessIPs }
 }

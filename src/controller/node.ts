@@ -204,6 +204,11 @@ export class Node implements NodeHost {
     this.evaluate(reason)
   }
 
+  /** More pods of the node wait for an address. */
+  podsWait(): void {
+    this.#pass.rerank()
+  }
+
   /** The last pass ended on something that the first full sync decides. */
   get waitsForFullSync(): boolean {
     return this.#why.kind === 'releaseDeferred' || this.#why.kind === 'instanceMissing'

@@ -1,5 +1,6 @@
 import type { AllocationImplementation, Logger, MetricsAPI } from '../ipam/contracts.ts'
 import type { IPAMProfile } from '../ipam/types.ts'
+import type { CallPriority } from '../runtime/call-priority.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Random } from '../runtime/random.ts'
 import type { CiliumNodeGetterUpdater } from './api-server.ts'
@@ -27,4 +28,8 @@ export interface NodeManagerOptions {
   readonly config: ControllerConfig
   /** Pods that are scheduled on the node and wait for an address (count); undefined while pods are not known. */
   readonly pendingPods?: (nodeName: string) => number | undefined
+  /** Ranks the calls that wait for the cloud's quota under this signal anew: their node has become more urgent. */
+  readonly rerank?: (signal: AbortSignal, priority: CallPriority) => void
+  /** Somebody else writes our fields, and nothing is written from now on. Called once. */
+  readonly onSecondWriter?: () => void
 }

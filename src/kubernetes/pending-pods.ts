@@ -22,10 +22,14 @@ export class PendingPods {
   readonly #nodeByPod = new Map<string, string>()
   readonly #countByNode = new Map<string, number>()
   #informer: Informer | undefined
+  #onWaiting: ((nodeName: string) => void) | undefined
 
+  /** @param onWaiting called when more pods wait on a node than before, and for each such node once all pods are known */
   start(
     options: Pick<InformerOptions<PendingPod, PendingPod, never>, 'client' | 'clock' | 'random' | 'log' | 'signal'>,
+    onWaiting?: (nodeName: string) => void,
   ): Informer {
+    this.#onWaiting = onWaiting
     this.#informer = startInformer<PendingPod, PendingPod>({
       ...options,
       path: PODS_PATH,
@@ -34,7 +38,7 @@ export class PendingPods {
       handlers: {
         onUpsert: (pod) => this.#move(pod.key, pod.nodeName),
         onDelete: (pod) => this.#move(pod.key, ''),
-        onListed: () => undefined,
+        onListed: () => this.#listed(),
       },
     })
     return this.#informer
@@ -56,6 +60,11 @@ export class PendingPods {
     }
     this.#nodeByPod.set(pod, nodeName)
     this.#add(nodeName, 1)
+    if (this.#informer?.isListed === true) this.#onWaiting?.(nodeName)
+  }
+
+  #listed(): void {
+    for (const nodeName of this.#countByNode.keys()) this.#onWaiting?.(nodeName)
   }
 
   #add(nodeName: string, change: 1 | -1): void {

@@ -68,6 +68,8 @@ export interface FakeFleetOptions {
   readonly provider?: Omit<FakeProviderOptions, 'clock'>
   readonly config?: Partial<ControllerConfig>
   readonly pendingPods?: NodeManagerOptions['pendingPods']
+  readonly rerank?: NodeManagerOptions['rerank']
+  readonly onSecondWriter?: NodeManagerOptions['onSecondWriter']
   /** Agents answer the release handshake by themselves, after this (ms). Undefined: the test does it. */
   readonly agentDelayMs?: number
   readonly seed?: number
@@ -113,7 +115,7 @@ export class FakeFleet {
   }
 
   #newManager(): NodeManager {
-    const { config, pendingPods, seed = 1 } = this.#options
+    const { config, pendingPods, rerank, onSecondWriter, seed = 1 } = this.#options
     return new NodeManager({
       implementation: this.provider,
       apiServer: this.apiServer,
@@ -123,6 +125,8 @@ export class FakeFleet {
       random: seededRandom(seed),
       config: { ...DEFAULT_CONFIG, ...config },
       ...(pendingPods !== undefined && { pendingPods }),
+      ...(rerank !== undefined && { rerank }),
+      ...(onSecondWriter !== undefined && { onSecondWriter }),
     })
   }
 

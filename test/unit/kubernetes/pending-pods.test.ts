@@ -84,6 +84,23 @@ test('a pod that is scheduled, runs or goes moves the count', async () => {
   stop.abort()
 })
 
+test('it is told where more pods wait than before, once all are known', async () => {
+  const { shared, watch, stop } = await setUp([pod('a', 'node-1'), pod('b', 'node-1'), pod('c', 'node-2')])
+  const pods = new PendingPods()
+  const told: { readonly nodeName: string; readonly count: number | undefined }[] = []
+  pods.start(shared, (nodeName) => told.push({ nodeName, count: pods.count(nodeName) }))
+  await settle()
+  expect(told).toEqual([
+    { nodeName: 'node-1', count: 2 },
+    { nodeName: 'node-2', count: 1 },
+  ])
+  watch.send({ type: 'ADDED', object: pod('d', 'node-2', { version: '6' }) })
+  watch.send({ type: 'DELETED', object: pod('a', 'node-1', { version: '7' }) })
+  await settle()
+  expect(told.slice(2)).toEqual([{ nodeName: 'node-2', count: 2 }])
+  stop.abort()
+})
+
 test('while pods cannot be read their number is unknown, not zero', async () => {
   const { shared, stop } = await setUp([], false)
   const pods = new PendingPods()
