@@ -9,6 +9,7 @@ import type { InterfaceView } from './world-view.ts'
 /** A machine as its own agent learns of it from the metadata service. */
 export interface LaunchedInstance {
   readonly instanceID: string
+  readonly instanceType: string
   readonly availabilityZone: string
   readonly subnetID: string
   readonly privateIP: string
@@ -26,16 +27,17 @@ export class CloudAccount {
   readonly vpcID = VPC_ID
   readonly #simulator: EC2Simulator
   readonly #subnetIDs: readonly string[]
-  readonly #instanceType: string
+  readonly #instanceTypes: readonly string[]
   #launched = 0
 
+  /** @param options.instanceTypes of the machines, in turn; at least one */
   constructor(
     simulator: EC2Simulator,
-    options: { readonly subnetIDs: readonly string[]; readonly instanceType: string },
+    options: { readonly subnetIDs: readonly string[]; readonly instanceTypes: readonly string[] },
   ) {
     this.#simulator = simulator
     this.#subnetIDs = options.subnetIDs
-    this.#instanceType = options.instanceType
+    this.#instanceTypes = options.instanceTypes
   }
 
   /**
@@ -97,10 +99,12 @@ export class CloudAccount {
   }
 
   #launchOne(): LaunchedInstance {
-    const subnetId = this.#subnetIDs[this.#launched++ % this.#subnetIDs.length]
+    const ordinal = this.#launched++
+    // Zones change once all types have had their turn, so that each zone has its share of each type.
+    const { length } = this.#instanceTypes
     const { instances } = this.#simulator.makeInstances({
-      instanceType: this.#instanceType,
-      subnetId,
+      instanceType: this.#instanceTypes[ordinal % length],
+      subnetId: this.#subnetIDs[Math.floor(ordinal / length) % this.#subnetIDs.length],
       count: 1,
       groupIds: [GROUP_ID],
     })
@@ -108,6 +112,7 @@ export class CloudAccount {
     if (made === undefined) throw new Error('the EC2 simulator made no instance')
     return {
       instanceID: made.instanceId,
+      instanceType: made.instanceType,
       availabilityZone: made.availabilityZone,
       subnetID: made.subnetId,
       privateIP: made.privateIpAddress,

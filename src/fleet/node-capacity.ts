@@ -8,9 +8,32 @@ const USUAL_PODS_PER_NODE = 10
 /** `maxPods` of a kubelet, unless the instance carries fewer addresses. @source Kubernetes, KubeletConfiguration */
 const MAX_PODS = 110
 
-/** @throws PlanError when the instance type is unknown, or cannot carry as many pods as the plan wants */
-export function nodeCapacity(plan: WorldPlan): NodeCapacity {
-  const { instanceType, podsPerNode } = plan
+/** Shares of a mix (count): nodes of one round of all types. */
+const MAX_MIX = 1000
+
+/**
+ * The types of a plan's nodes, in turn: `m5.large`, or `m5.large:3,m5.xlarge:1` for three of the one to one of the other.
+ *
+ * @returns at least one name; names are not checked
+ * @throws PlanError for a text that is neither
+ */
+export function instanceTypesOf({ instanceType }: Pick<WorldPlan, 'instanceType'>): readonly string[] {
+  const parts = instanceType.split(',').map((part) => /^([^:]+?)(?::([1-9]\d{0,2}))?$/.exec(part.trim()))
+  const types = parts.flatMap((part) => Array.from({ length: Number(part?.[2] ?? 1) }, () => part?.[1] ?? ''))
+  if (types.includes('') || types.length > MAX_MIX)
+    throw new PlanError(
+      `instance types ${instanceType}: must be TYPE, or TYPE:SHARE,TYPE:SHARE with shares from 1 to 999`,
+    )
+  return types
+}
+
+/** By type. @throws PlanError when a type is unknown, or cannot carry as many pods as the plan wants */
+export function nodeCapacities(plan: WorldPlan): ReadonlyMap<string, NodeCapacity> {
+  return new Map(instanceTypesOf(plan).map((type) => [type, nodeCapacity(plan, type)]))
+}
+
+function nodeCapacity(plan: WorldPlan, instanceType: string): NodeCapacity {
+  const { podsPerNode } = plan
   const limits = typeLimits(instanceType)
   if (limits === undefined) throw new PlanError(`instance type ${instanceType} is not known to the EC2 simulator`)
   const { interfaces, slotsPerInterface } = limits

@@ -29,15 +29,26 @@ export class SimulatedNode {
   readonly facts: NodeFacts
   readonly agent: CiliumAgent
   readonly #capacity: NodeCapacity
+  readonly joinedMs: number
   /** Whether it has lacked nothing at some time. */
   hasConverged = false
+  #servedMs: number | undefined
 
   constructor(options: SimulatedNodeOptions) {
     const { facts, generation, client, clock, random, updateIntervalMs } = options
     this.facts = facts
     this.#capacity = options.capacity
     const ipam = generation === 'pool' ? new PoolIPAM(random) : new MultiPoolIPAM()
-    this.agent = new CiliumAgent({ facts, client, ipam, clock, random, updateIntervalMs })
+    this.joinedMs = clock.now()
+    const onTakenOver = (): void => {
+      if (this.#servedMs === undefined && ipam.availableCount > 0) this.#servedMs = clock.now()
+    }
+    this.agent = new CiliumAgent({ facts, client, ipam, clock, random, updateIntervalMs, onTakenOver })
+  }
+
+  /** When its resource first opened an address to pods (clock, ms); undefined while it has not. */
+  get servedMs(): number | undefined {
+    return this.#servedMs
   }
 
   get name(): string {

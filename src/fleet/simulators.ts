@@ -7,11 +7,11 @@ import type { Clock } from '../runtime/clock.ts'
 import { CloudAccount } from './cloud-account.ts'
 import type { NodeCapacity } from './simulated-node.ts'
 import { VPC_ID, planNetwork } from './network-plan.ts'
-import { nodeCapacity, podsPerNode } from './node-capacity.ts'
+import { instanceTypesOf, nodeCapacities, podsPerNode } from './node-capacity.ts'
 import { PlanError } from './world-plan.ts'
 import type { WorldEndpoints, WorldPlan } from './world-plan.ts'
 
-const REGION = 'us-east-1'
+export const REGION = 'us-east-1'
 const LOOPBACK = '127.0.0.1'
 /** What AWS grants before anybody asks (count); larger clusters are given what they can use. */
 const DEFAULT_INTERFACE_QUOTA = 5000
@@ -23,7 +23,10 @@ export interface Simulators {
   readonly ec2: EC2Simulator
   readonly account: CloudAccount
   readonly kubernetes: KubernetesSimulator
-  readonly capacity: NodeCapacity
+  /** By instance type. */
+  readonly capacities: ReadonlyMap<string, NodeCapacity>
+  /** Limits of the account that were raised for the plan (counts). */
+  readonly quotas: { readonly interfaces: number }
 }
 
 export interface OpenSimulators extends Simulators {
@@ -39,24 +42,24 @@ export interface OpenSimulators extends Simulators {
  * @throws PlanError when the plan asks for what the simulators do not have
  */
 export function createSimulators(plan: WorldPlan, clock: Clock, latency: Latency = USUAL_LATENCY): Simulators {
-  const capacity = nodeCapacity(plan)
-  const network = planNetwork(REGION, plan.nodes * addressesPerNode(plan, capacity))
+  const capacities = nodeCapacities(plan)
+  const most = (count: (capacity: NodeCapacity) => number): number => Math.max(...[...capacities.values()].map(count))
+  const network = planNetwork(REGION, plan.nodes * most((capacity) => addressesPerNode(plan, capacity)))
+  const quotas = { interfaces: Math.max(DEFAULT_INTERFACE_QUOTA, plan.nodes * most(({ interfaces }) => interfaces)) }
   const ec2 = createEC2Simulator({
     clock,
     seed: plan.seed,
     throttle: throttleOf(plan.throttle),
     latency,
     world: network.world,
-    settings: {
-      region: REGION,
-      quotas: { interfaces: Math.max(DEFAULT_INTERFACE_QUOTA, plan.nodes * capacity.interfaces) },
-    },
+    settings: { region: REGION, quotas },
   })
   return {
     ec2,
-    account: new CloudAccount(ec2, { subnetIDs: network.subnetIDs, instanceType: plan.instanceType }),
+    account: new CloudAccount(ec2, { subnetIDs: network.subnetIDs, instanceTypes: instanceTypesOf(plan) }),
     kubernetes: createKubernetesSimulator({ clock, seed: plan.seed }),
-    capacity,
+    capacities,
+    quotas,
   }
 }
 

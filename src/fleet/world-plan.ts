@@ -7,6 +7,7 @@ export interface WorldPlan {
   readonly cloud: 'aws'
   /** Nodes of the cluster (count). */
   readonly nodes: number
+  /** One type, or several with their shares: `m5.large:3,m5.xlarge:1`. */
   readonly instanceType: string
   /** Whether the controller is told to delegate prefixes: says what an instance can carry. */
   readonly prefixDelegation: boolean

@@ -45,7 +45,8 @@ const SERVING_ACTIONS = [
 export interface WorldParts {
   readonly account: CloudAccount
   readonly kubernetes: KubernetesSimulator
-  readonly capacity: NodeCapacity
+  /** By instance type. */
+  readonly capacities: ReadonlyMap<string, NodeCapacity>
   readonly clock: Clock
 }
 
@@ -60,7 +61,7 @@ export class World {
   readonly #random: Random
   readonly #client: APIClient
   readonly #pods: PodScheduler
-  readonly #capacity: NodeCapacity
+  readonly #capacities: ReadonlyMap<string, NodeCapacity>
   readonly #nodes = new Map<string, SimulatedNode>()
   readonly #violations = new Set<string>()
   readonly #idle = new IdleNeed()
@@ -78,12 +79,12 @@ export class World {
   #isPopulated = false
   #isChurning = false
 
-  constructor(plan: WorldPlan, { account, kubernetes, capacity, clock }: WorldParts) {
+  constructor(plan: WorldPlan, { account, kubernetes, capacities, clock }: WorldParts) {
     this.#plan = plan
     this.#account = account
     this.#clock = clock
     this.#random = seededRandom(plan.seed)
-    this.#capacity = capacity
+    this.#capacities = capacities
     this.#client = new APIClient(kubernetes.router, 'berth-world')
     this.#startMs = clock.now()
     this.#pods = new PodScheduler({
@@ -134,6 +135,16 @@ export class World {
   /** Deletes so many pods, chosen by chance. */
   async stopPods(count: number): Promise<void> {
     await Promise.all(Array.from({ length: count }, () => this.#pods.stopPod()))
+  }
+
+  /** Binds so many new pods to one node, as many as it takes; none to a node that is gone. */
+  async startPodsOn(name: string, count: number): Promise<void> {
+    await this.#pods.startPods(name, count)
+  }
+
+  /** When each node that is in the cluster joined and was first served (clock, ms). */
+  waits(): readonly { readonly joinedMs: number; readonly servedMs: number | undefined }[] {
+    return [...this.#nodes.values()].map(({ joinedMs, servedMs }) => ({ joinedMs, servedMs }))
   }
 
   get nodeNames(): readonly string[] {
@@ -223,32 +234,31 @@ export class World {
     }
   }
 
-  async #join({ instanceID, availabilityZone, subnetID, privateIP }: LaunchedInstance): Promise<string> {
+  async #join({ privateIP, ...launched }: LaunchedInstance): Promise<string> {
+    const capacity = this.#capacities.get(launched.instanceType)
+    assert(capacity !== undefined, `a machine of type ${launched.instanceType} was not planned`)
     const ordinal = this.#nextOrdinal++
     const facts = {
       name: `node-${String(ordinal + 1).padStart(4, '0')}`,
-      instanceID,
-      instanceType: this.#plan.instanceType,
+      ...launched,
       vpcID: this.#account.vpcID,
-      availabilityZone,
-      subnetID,
       internalIP: privateIP,
     }
     const node = new SimulatedNode({
       facts,
-      capacity: this.#capacity,
+      capacity,
       generation: generationOf(this.#plan, ordinal),
       client: this.#client,
       clock: this.#clock,
       random: seededRandom(Math.floor(this.#random.next() * 2 ** 32)),
       updateIntervalMs: this.#plan.agentUpdateIntervalMs,
     })
-    const most = maxPods(this.#capacity)
+    const most = maxPods(capacity)
     await this.#client.request('POST', NODES_PATH, { body: nodeManifest(facts, most) }, this.#stopping.signal)
     this.#nodes.set(node.name, node)
     void node.agent.run()
     this.#pods.addNode({ name: node.name, agent: node.agent, maxPods: most })
-    await this.#pods.startPods(node.name, podsPerNode(this.#plan, this.#capacity))
+    await this.#pods.startPods(node.name, podsPerNode(this.#plan, capacity))
     return node.name
   }
 

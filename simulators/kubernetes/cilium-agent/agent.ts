@@ -25,6 +25,8 @@ export interface CiliumAgentOptions {
   readonly random: Random
   /** Least time between the starts of two writes (ms). */
   readonly updateIntervalMs?: number
+  /** A version of the resource was taken over; called before waiting pods are served from it. */
+  readonly onTakenOver?: () => void
 }
 
 /** What happened so far (counts). */
@@ -60,6 +62,7 @@ export class CiliumAgent {
   readonly #clock: Clock
   readonly #random: Random
   readonly #updateIntervalMs: number
+  readonly #onTakenOver: () => void
   readonly #waiting = new Map<string, WaitingPod>()
   readonly #stopping = new AbortController()
   #resource: OwnResource | undefined
@@ -80,6 +83,7 @@ export class CiliumAgent {
     this.#clock = options.clock
     this.#random = options.random
     this.#updateIntervalMs = options.updateIntervalMs ?? DEFAULT_UPDATE_INTERVAL_MS
+    this.#onTakenOver = options.onTakenOver ?? (() => undefined)
   }
 
   get nodeName(): string {
@@ -222,6 +226,7 @@ export class CiliumAgent {
       return
     }
     this.#resource = resource
+    this.#onTakenOver()
     this.#serve()
   }
 
