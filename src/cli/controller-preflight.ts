@@ -56,7 +56,11 @@ function explain(error: KubernetesAPIError, server: string, source: string, what
   }
 }
 
-/** Without the request in front: the message names the server already. */
+/** Without the request in front: the message names the server already. OpenSSL's words are several lines, and say little. */
 function wordsOf(error: KubernetesAPIError): string {
-  return error.message.replace(/^GET \S+: /, '')
+  const words = error.message
+    .replace(/^GET \S+: /, '')
+    .replaceAll(/\s+/g, ' ')
+    .trim()
+  return words.includes('wrong version number') ? 'it answers without TLS, so its address begins with http://' : words
 }

@@ -117,5 +117,5 @@ function statusOf(body: string): { reason: string; message: string } {
   } catch {
     // Not JSON: a proxy or a load balancer answered; its words are the message.
   }
-  return { reason: '', message: body.slice(0, EXCERPT_LENGTH).trim() }
+  return { reason: '', message: body.slice(0, EXCERPT_LENGTH).replaceAll(/\s+/g, ' ').trim() }
 }
