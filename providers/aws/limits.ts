@@ -122,9 +122,14 @@ export class LimitsTable {
         this.#isRead = true
         return
       } catch (error) {
-        if (attempt >= READ_ATTEMPTS || context.signal.aborted) throw error
+        if (attempt >= READ_ATTEMPTS || context.signal.aborted || isDenied(error)) throw error
       }
       await clock.sleep(READ_RETRY_MS, context.signal)
     }
   }
+}
+
+/** Asking again at once would not help. */
+function isDenied(error: unknown): boolean {
+  return error instanceof CloudAPIError && error.kind === 'denied'
 }

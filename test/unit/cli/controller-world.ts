@@ -10,6 +10,14 @@ import { systemClock } from '../../../src/runtime/clock.ts'
 
 export const LEASE_PATH = '/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/berth-controller'
 
+interface NodeParts {
+  readonly instanceType?: string
+  readonly subnetID?: string
+  readonly groupIDs?: readonly string[]
+  /** Over `spec.eni`. */
+  readonly eni?: JSONObject
+}
+
 /** A cluster and its account without sockets, in real time, and controllers in it. */
 export class ControllerWorld {
   readonly kubernetes: KubernetesSimulator
@@ -27,20 +35,18 @@ export class ControllerWorld {
     this.ec2 = createEC2Simulator({ throttle: 'none', ...options.ec2 })
   }
 
-  /** A node of the cluster with its instance in the account. */
-  addNode(name: string, ipam: JSONObject = {}): void {
-    const { instances } = this.ec2.makeInstances({
-      instanceType: 'm5.large',
-      subnetId: 'subnet-0000000000000001a',
-      count: 1,
-    })
+  /** A node of the cluster with its instance in the account. @param parts what differs from an m5.large of the first subnet */
+  addNode(name: string, ipam: JSONObject = {}, parts: NodeParts = {}): void {
+    const { instanceType = 'm5.large', subnetID = 'subnet-0000000000000001a', groupIDs = [], eni: own = {} } = parts
+    const { instances } = this.ec2.makeInstances({ instanceType, subnetId: subnetID, groupIds: groupIDs, count: 1 })
     const { instanceId, vpcId, availabilityZone, subnetId } = instances[0]!
     const eni = {
-      'instance-type': 'm5.large',
+      'instance-type': instanceType,
       'vpc-id': vpcId,
       'availability-zone': availabilityZone,
       'node-subnet-id': subnetId,
       'first-interface-index': 0,
+      ...own,
     }
     this.kubernetes.load([
       { apiVersion: 'v1', kind: 'Node', metadata: { name } },

@@ -111,8 +111,8 @@ describe('limits of instance types', () => {
 
   test('until EC2 answers the built-in ones serve, and it is asked again once a minute', async () => {
     const own = { ...M5_LARGE, adapters: 99 }
-    const denied = new CloudAPIError('x', { kind: 'denied', code: 'UnauthorizedOperation', action: 'x' })
-    const { table, clock, state } = world([denied, denied, { 'm5.large': own }], { builtIn: { 'm5.large': M5_LARGE } })
+    const down = new CloudAPIError('x', { kind: 'unavailable', code: 'InternalError', action: 'x' })
+    const { table, clock, state } = world([down, down, { 'm5.large': own }], { builtIn: { 'm5.large': M5_LARGE } })
     const prepared = table.prepare(contextOf())
     await clock.advance(5000)
     await prepared
@@ -127,6 +127,13 @@ describe('limits of instance types', () => {
     await clock.advance(600_000)
     table.get('m5.large')
     expect(state.reads).toBe(3)
+  })
+
+  test('a refused permission is not asked for twice', async () => {
+    const denied = new CloudAPIError('x', { kind: 'denied', code: 'UnauthorizedOperation', action: 'x' })
+    const { table, state } = world([denied], { builtIn: { 'm5.large': M5_LARGE } })
+    await table.prepare(contextOf())
+    expect(state.reads).toBe(1)
   })
 
   test('counts that the operator maps hold whatever EC2 says; prefixes are only for types known to take them', async () => {
