@@ -33,11 +33,20 @@ import {
   maximumAllocatableIPv4,
   minimumAllocatableIPv4,
   prepareIPAllocation,
+  prefixObstacle,
   primaryInterface,
   wouldBePrefixDelegated,
   type NodeFacts,
+  type PrefixObstacle,
 } from './plan.ts'
-import { addressesOutside, attachedCIDRs, prepareCIDRRelease, prepareIPRelease, splitCIDRs } from './plan-release.ts'
+import {
+  addressesOutside,
+  attachedCIDRs,
+  prepareCIDRRelease,
+  prepareIPRelease,
+  splitCIDRs,
+  withoutCIDRs,
+} from './plan-release.ts'
 import type { PrefixSupply } from './prefix-supply.ts'
 import type { AWSProviderConfig, ENI, ENISpec } from './types.ts'
 
@@ -78,6 +87,7 @@ export class AWSNode implements NodeOperations {
   #spec: ENISpec
   #used: ReadonlySet<string>
   #view: View | undefined
+  #prefixObstacle: PrefixObstacle | undefined
 
   readonly prefixes: PrefixOperations = {
     releaseIPPrefixes: (action, context) => this.#releaseIPPrefixes(action, context),
@@ -113,15 +123,25 @@ export class AWSNode implements NodeOperations {
     this.#deps.instances.track(this.#instanceID, this.#spec.instanceType)
   }
 
-  populateStatusFields(): ProviderStatus | undefined {
+  populateStatusFields(withheld: readonly string[] = []): ProviderStatus | undefined {
     if (!this.#deps.instances.hasInstance(this.#instanceID)) return undefined
-    return { section: 'eni', value: encodeENIStatus(this.#interfaces()) }
+    return { section: 'eni', value: encodeENIStatus(withoutCIDRs(this.#interfaces(), withheld)) }
   }
 
   resyncInterfacesAndIPs(): InterfacesAndIPs {
     const facts = this.#factsWithLimits()
     if (facts.interfaces.length === 0) throw new InstanceNotFoundError(this.#instanceID)
+    if (facts.prefixDelegation) this.#tellPrefixObstacle(prefixObstacle(facts))
     return interfacesAndIPs(facts)
+  }
+
+  /** Says once why this node gets no prefixes where others do, and when that is over. */
+  #tellPrefixObstacle(obstacle: PrefixObstacle | undefined): void {
+    if (obstacle === this.#prefixObstacle) return
+    this.#prefixObstacle = obstacle
+    const fields = { node: this.#name, instanceID: this.#instanceID }
+    if (obstacle === undefined) this.#deps.log.info(fields, 'The node gets prefixes again')
+    else this.#deps.log.info({ ...fields, reason: obstacle }, 'The node gets single addresses, not prefixes')
   }
 
   getMaximumAllocatableIPv4(): number {

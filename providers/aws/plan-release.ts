@@ -150,3 +150,15 @@ export function addressesOutside(addresses: readonly string[], prefixes: readonl
   const inside = new Set(prefixes.flatMap((prefix) => addressesOfPrefix(prefix)))
   return addresses.filter((address) => !inside.has(address))
 }
+
+/** Interfaces as if these prefixes, with their addresses, and these single addresses were not on them. */
+export function withoutCIDRs(interfaces: readonly ENI[], cidrs: readonly string[]): readonly ENI[] {
+  if (cidrs.length === 0) return interfaces
+  const { prefixes, addresses } = splitCIDRs(cidrs)
+  const left = new Set([...addresses, ...prefixes.flatMap((prefix) => addressesOfPrefix(prefix))])
+  return interfaces.map((eni) => ({
+    ...eni,
+    prefixes: eni.prefixes.filter((prefix) => !prefixes.includes(prefix)),
+    addresses: eni.addresses.filter((address) => address === eni.ip || !left.has(address)),
+  }))
+}

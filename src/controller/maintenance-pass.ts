@@ -1,4 +1,5 @@
 import type { CiliumNode } from '../ipam/cilium-node.ts'
+import type { NodeOperations } from '../ipam/contracts.ts'
 import type { FailureState } from '../ipam/node-state.ts'
 import { waitCauseOf } from '../ipam/node-status.ts'
 import { nextDueMs } from '../ipam/next-due.ts'
@@ -17,7 +18,7 @@ import { executePlan } from './execute-plan.ts'
 import type { FleetServices } from './fleet-services.ts'
 import type { NodeHost } from './node-host.ts'
 import { fieldsOf, reasonOf } from './step-labels.ts'
-import { snapshotOf, stepHandshake } from './snapshot.ts'
+import { cidrsToWithhold, snapshotOf, stepHandshake } from './snapshot.ts'
 
 /** Steps of one pass (count). A node that needs more gets its next pass behind the others. */
 const MAX_ROUNDS = 6
@@ -112,6 +113,7 @@ export class MaintenancePass {
       const outcome = await this.#execute(plan, progress)
       if (this.#node.signal.aborted) return
       this.#absorb(plan, outcome, progress)
+      this.#node.publish('step')
     }
     this.#end({ kind: 'settled' }, progress)
     this.#node.evaluate('more to do')
@@ -133,6 +135,7 @@ export class MaintenancePass {
     if (step !== undefined) {
       this.#node.apply({ kind: 'releaseStepped', records: step.records, resourceStates: step.resourceStates })
     }
+    this.#withhold(resource, operations)
     return planMaintenance(
       snapshotOf(this.#node.state, {
         resource,
@@ -150,6 +153,16 @@ export class MaintenancePass {
         proofReads: progress.proofReads,
       }),
     )
+  }
+
+  /** On a doubtful view everything stays as it is: a CIDR whose release was lost must not be listed again. */
+  #withhold(resource: CiliumNode, operations: NodeOperations): void {
+    const { clock, config } = this.#services
+    const { staleSinceMs, view, withheld } = this.#node.state
+    if (staleSinceMs !== undefined || view.kind !== 'known') return
+    const cidrs = cidrsToWithhold(this.#node.state, { resource, operations, config, nowMs: clock.now() })
+    this.#node.apply({ kind: 'cidrsWithheld', cidrs })
+    if (this.#node.state.withheld !== withheld) this.#node.publish('withheld')
   }
 
   async #execute(step: MaintenanceStep, progress: Progress): Promise<StepOutcome> {

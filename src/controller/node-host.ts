@@ -26,6 +26,8 @@ export interface NodeHost {
   recalculate(resource: CiliumNode): AllocationMap | undefined
   /** Asks for a further pass where there is something to do. */
   evaluate(reason: string): boolean
+  /** What a step has changed is written at once: the next one may wait long for its turn. */
+  publish(reason: string): void
   /** A pass is over. */
   passEnded(why: IdleReason): void
 }

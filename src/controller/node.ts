@@ -283,7 +283,8 @@ export class Node implements NodeHost {
     const isDoubtful = state.staleSinceMs !== undefined || state.view.kind !== 'known'
     const hasHandshake = state.release.marked.size + state.release.status.size > 0
     const hadCause = state.notice.cause.kind !== 'nothing'
-    if (gates.allocationNeeded || gates.releaseNeeded || isDoubtful || hasHandshake || hadCause) {
+    const isWithholding = state.withheld.size > 0
+    if (gates.allocationNeeded || gates.releaseNeeded || isDoubtful || hasHandshake || hadCause || isWithholding) {
       this.#maintainer.trigger(reason)
     }
     // An event may bring a moment of its own, e.g. a CIDR that the agent gave up.
@@ -314,6 +315,10 @@ export class Node implements NodeHost {
   apply(event: NodeEvent): void {
     this.#state = reduce(this.#state, event)
     if (!this.isStopped) this.#services.nodeChanged(this)
+  }
+
+  publish(reason: string): void {
+    this.#publisher.request(reason)
   }
 
   /** The pass is over: sleeps until the next due moment, and publishes what changed. */

@@ -1,3 +1,4 @@
+import { heldCIDRs } from '../ipam/cidr-release.ts'
 import type { CiliumNode, OwnedSpec, OwnedStatus } from '../ipam/cilium-node.ts'
 import type { NodeState } from '../ipam/node-state.ts'
 import { wantedSpec, wantedStatus } from '../ipam/node-status.ts'
@@ -109,10 +110,14 @@ export class Publisher {
     const pool = this.#node.recalculate(seen)
     this.#isWriting = true
     const wanted: Wanted = { status: undefined, spec: undefined }
+    let withheld: readonly string[] = []
     const result = await syncToAPIServer({
       apiServer: this.#services.apiServer,
       seen,
-      wantedStatus: (version) => (wanted.status = this.#wantedStatus(version, pool)),
+      wantedStatus: (version) => {
+        withheld = this.#withheldFrom(version)
+        return (wanted.status = this.#wantedStatus(version, pool, withheld))
+      },
       wantedSpec: pool === undefined ? undefined : (version) => (wanted.spec = this.#wantedSpec(version, pool)),
       signal,
     })
@@ -124,16 +129,33 @@ export class Publisher {
     if (result.kind === 'failed') return this.#retryLater(result.error, name)
     this.#failureCount = 0
     this.#publishedRevision = revision
+    this.#noteWithheld(withheld)
     if (this.#node.state.revision !== revision) this.request('changed meanwhile')
   }
 
-  #wantedStatus(version: CiliumNode, pool: AllocationMap | undefined): OwnedStatus {
+  /** CIDRs that this version is not to list; what its agent holds in it is listed whatever we planned. */
+  #withheldFrom(version: CiliumNode): readonly string[] {
+    const { withheld, view } = this.#node.state
+    if (withheld.size === 0 || view.kind !== 'known') return []
+    const held = heldCIDRs(version.spec.ipam)
+    return [...withheld.keys()].filter((cidr) => !held.has(cidr))
+  }
+
+  /** From now on no agent can take them up: a write of its own would be on an older version, and conflict. */
+  #noteWithheld(cidrs: readonly string[]): void {
+    if (cidrs.length === 0) return
+    const before = this.#node.state.withheld
+    this.#node.apply({ kind: 'withheldWritten', cidrs, nowMs: this.#services.clock.now() })
+    if (this.#node.state.withheld !== before) this.#node.evaluate('withheld')
+  }
+
+  #wantedStatus(version: CiliumNode, pool: AllocationMap | undefined, withheld: readonly string[]): OwnedStatus {
     const { state, operations } = this.#node
     const attached = pool ?? version.spec.ipam.pool ?? NO_ADDRESSES
     const isKnown = state.view.kind === 'known'
     return wantedStatus({
       generation: this.#generationOf(version),
-      provider: isKnown ? operations?.populateStatusFields() : undefined,
+      provider: isKnown ? operations?.populateStatusFields(withheld) : undefined,
       releaseIPs: publishReleaseIPs(state.release, version.status.releaseIPs, attached).releaseIPs,
       assignedStaticIP: state.statistics.assignedStaticIP,
       operatorError: state.notice.text,

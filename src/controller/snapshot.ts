@@ -1,4 +1,4 @@
-import { dueCIDRs, narrowToMarked } from '../ipam/cidr-release.ts'
+import { detachable, dueCIDRs, narrowToMarked, withholdTimes } from '../ipam/cidr-release.ts'
 import type { CiliumNode } from '../ipam/cilium-node.ts'
 import type { NodeOperations } from '../ipam/contracts.ts'
 import { InstanceNotFoundError, LimitsNotFoundError } from '../ipam/errors.ts'
@@ -7,7 +7,13 @@ import type { DestroyPermit, FailedStep, NodeSnapshot } from '../ipam/plan-maint
 import { withAmounts } from '../ipam/plan-maintenance.ts'
 import type { ReleaseStepResult } from '../ipam/release-handshake.ts'
 import { releaseStep } from '../ipam/release-handshake.ts'
-import { destructiveCallCount, withinSurplus, withoutUsed, wordAtMs } from '../ipam/release-proof.ts'
+import {
+  cidrsWithinSurplus,
+  destructiveCallCount,
+  withinSurplus,
+  withoutUsed,
+  wordAtMs,
+} from '../ipam/release-proof.ts'
 import { calculateStatistics, countsTouchedPrefixes, staticIPNeedsResolution } from '../ipam/statistics.ts'
 import type { AllocationAction, AllocationMap, ReleaseAction, Tags } from '../ipam/types.ts'
 import type { AgentGeneration } from '../ipam/usage.ts'
@@ -193,7 +199,8 @@ function cidrReleaseOf(
   { config, operations, resource, nowMs, syncedAtMs }: SnapshotInput,
 ): NodeSnapshot['cidrRelease'] {
   if (!config.releaseExcessIPs || state.generation !== 'multi-pool' || operations.cidrs === undefined) return undefined
-  const due = dueCIDRs(state.cidrs, nowMs, config.excessIPReleaseDelayMs)
+  const delayMs = config.excessIPReleaseDelayMs
+  const due = dueCIDRs(state.cidrs, nowMs, delayMs)
   if (due.length === 0) return undefined
   const [action] = operations.cidrs
     .prepareCIDRRelease(due)
@@ -201,11 +208,36 @@ function cidrReleaseOf(
     .filter((planned) => planned !== undefined)
     .map((planned) => withoutUsed(planned, resource.status.used))
     .filter((planned) => planned !== undefined)
+    .map((planned) => ({
+      ...planned,
+      cidrsToRelease: detachable(state.withheld, planned.cidrsToRelease, { nowMs, delayMs }),
+    }))
     .map((planned) => withinSurplus(planned, surplusOf(state, resource)))
     .filter((planned) => planned !== undefined)
   if (action === undefined) return undefined
-  const wordMs = wordAtMs(action.cidrsToRelease, state.cidrs.marked)
+  const wordMs = wordAtMs(action.cidrsToRelease, new Map([...state.withheld].filter(isWritten)))
   return wordMs === undefined ? undefined : { action, proof: { syncedAtMs, wordAtMs: wordMs } }
+}
+
+/**
+ * Given-up CIDRs that the resource must not list any more, so that nobody takes them up while they are being detached: those that will
+ * be due soon and can go without a new need.
+ */
+export function cidrsToWithhold(
+  state: NodeState,
+  { config, operations, resource, nowMs }: Omit<HandshakeInput, 'available'>,
+): readonly string[] {
+  if (state.cidrs.marked.size === 0) return []
+  const { releaseExcessIPs, destructiveCallsPerMinute, excessIPReleaseDelayMs } = config
+  if (!releaseExcessIPs || destructiveCallsPerMinute === 0 || state.generation !== 'multi-pool') return []
+  const due = dueCIDRs(state.cidrs, nowMs, withholdTimes(excessIPReleaseDelayMs).afterMs)
+  const planned = operations.cidrs?.prepareCIDRRelease(due).flatMap(({ cidrsToRelease }) => cidrsToRelease) ?? []
+  const marked = planned.filter((cidr) => state.cidrs.marked.has(cidr))
+  return cidrsWithinSurplus(marked, surplusOf(state, resource))
+}
+
+function isWritten(entry: readonly [string, number | undefined]): entry is [string, number] {
+  return entry[1] !== undefined
 }
 
 /** Addresses that can go without a new need (count). An agent drops CIDRs without knowing of the floor of its node. */

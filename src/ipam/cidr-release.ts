@@ -1,4 +1,5 @@
 import { formatIPv4CIDR, parseIPv4CIDR } from './ip-range.ts'
+import type { IPAMSpec } from './cilium-node.ts'
 import type { ReleaseAction } from './types.ts'
 
 /**
@@ -46,6 +47,50 @@ export function dueCIDRs(state: CIDRReleaseState, nowMs: number, delayMs: number
     .filter(([, sinceMs]) => nowMs - sinceMs >= delayMs)
     .map(([cidr]) => cidr)
     .sort()
+}
+
+/**
+ * How long a CIDR is out of the resource before it is detached, as far as the release delay reaches (ms). An agent may take a CIDR up
+ * again as long as the resource lists it, and tells so within its update interval of 15 s (`ipam-cilium-node-update-rate`). The
+ * reference detaches what is still listed, and a pod that was given an address in that moment loses it.
+ */
+const WITHHELD_MS = 20_000
+
+/** CIDR that the resource is not to list any more → since when it does not (monotonic ms); undefined: not written yet. */
+export type WithheldCIDRs = ReadonlyMap<string, number | undefined>
+
+export const NO_WITHHELD_CIDRS: WithheldCIDRs = new Map()
+
+/** Age of a mark at which its CIDR leaves the resource, and how long it stays out of it before it is detached (ms). */
+export function withholdTimes(delayMs: number): { readonly afterMs: number; readonly forMs: number } {
+  return { afterMs: Math.max(delayMs - WITHHELD_MS, 0), forMs: Math.min(delayMs, WITHHELD_MS) }
+}
+
+/** Exactly these CIDRs are withheld from now on; the same map when nothing changes. */
+export function withhold(withheld: WithheldCIDRs, cidrs: readonly string[]): WithheldCIDRs {
+  if (cidrs.length === withheld.size && cidrs.every((cidr) => withheld.has(cidr))) return withheld
+  return cidrs.length === 0 ? NO_WITHHELD_CIDRS : new Map(cidrs.map((cidr) => [cidr, withheld.get(cidr)]))
+}
+
+/** The resource was seen not to list these. */
+export function withheldWritten(withheld: WithheldCIDRs, cidrs: readonly string[], nowMs: number): WithheldCIDRs {
+  const news = cidrs.filter((cidr) => withheld.has(cidr) && withheld.get(cidr) === undefined)
+  return news.length === 0 ? withheld : new Map([...withheld, ...news.map((cidr) => [cidr, nowMs] as const)])
+}
+
+/** Those of the CIDRs that have been out of the resource for long enough. */
+export function detachable(
+  withheld: WithheldCIDRs,
+  cidrs: readonly string[],
+  { nowMs, delayMs }: { readonly nowMs: number; readonly delayMs: number },
+): readonly string[] {
+  const { forMs } = withholdTimes(delayMs)
+  return cidrs.filter((cidr) => nowMs - (withheld.get(cidr) ?? Number.POSITIVE_INFINITY) >= forMs)
+}
+
+/** The CIDRs that a version of the resource says its agent holds; canonical, IPv4. */
+export function heldCIDRs(spec: Pick<IPAMSpec, 'allocated'>): ReadonlySet<string> {
+  return canonicalIPv4(spec.allocated.flatMap(({ cidrs }) => cidrs))
 }
 
 /**

@@ -116,8 +116,12 @@ export interface CIDROperations {
 export interface NodeOperations {
   /** A new version of the resource arrived. Only what the provider needs of it is kept. */
   updatedNode(resource: CiliumNode): void
-  /** The provider's part of the status, sorted, in wire form. Undefined while the instance is not in the inventory. */
-  populateStatusFields(): ProviderStatus | undefined
+  /**
+   * The provider's part of the status, sorted, in wire form. Undefined while the instance is not in the inventory.
+   *
+   * @param withheld attached CIDRs that are left out, because they are about to be released; canonical, IPv4
+   */
+  populateStatusFields(withheld?: readonly string[]): ProviderStatus | undefined
   /** Plan only, no cloud call. @throws LimitsNotFoundError */
   prepareIPAllocation(): AllocationAction
   /** Attaches `action.ipv4.availableForAllocation` addresses, and up to one IPv6 prefix, to `action.interfaceID`. */

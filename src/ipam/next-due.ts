@@ -1,3 +1,4 @@
+import { withholdTimes } from './cidr-release.ts'
 import type { NodeState } from './node-state.ts'
 import type { IdleReason } from './plan-maintenance.ts'
 
@@ -33,6 +34,12 @@ export function nextDueMs(
 
 /** When marked addresses and given-up CIDRs have waited long enough. */
 function releaseDues(state: NodeState, delayMs: number): number[] {
-  const times = [...state.release.marked.values(), ...state.cidrs.marked.values()]
-  return times.map((sinceMs) => sinceMs + delayMs)
+  const { afterMs, forMs } = withholdTimes(delayMs)
+  const given = [...state.cidrs.marked.values()]
+  const withheld = [...state.withheld.values()].filter((sinceMs) => sinceMs !== undefined)
+  return [
+    ...[...state.release.marked.values(), ...given].map((sinceMs) => sinceMs + delayMs),
+    ...given.map((sinceMs) => sinceMs + afterMs),
+    ...withheld.map((sinceMs) => sinceMs + forMs),
+  ]
 }

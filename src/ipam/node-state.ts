@@ -1,6 +1,6 @@
 import { assertNever } from '../runtime/assert.ts'
-import type { CIDRReleaseState } from './cidr-release.ts'
-import { NO_CIDR_RELEASE, trackCIDRs, unmark } from './cidr-release.ts'
+import type { CIDRReleaseState, WithheldCIDRs } from './cidr-release.ts'
+import { NO_CIDR_RELEASE, NO_WITHHELD_CIDRS, trackCIDRs, unmark, withheldWritten, withhold } from './cidr-release.ts'
 import type { WaitCause, WaitNotice } from './node-status.ts'
 import { NO_NOTICE, noticeOf } from './node-status.ts'
 import type { FailedStep } from './plan-maintenance.ts'
@@ -63,6 +63,8 @@ export interface NodeState {
   /** Address → when the agent's `ready-for-release` was first seen. */
   readonly readySinceMs: ReadonlyMap<string, number>
   readonly cidrs: CIDRReleaseState
+  /** Given-up CIDRs that the resource does not list any more, although they are still attached. */
+  readonly withheld: WithheldCIDRs
   /** Since when the node needs addresses that it does not have. */
   readonly needSinceMs: number | undefined
   readonly notice: WaitNotice
@@ -84,6 +86,7 @@ export const INITIAL_NODE_STATE: NodeState = {
   resourceStates: new Map(),
   readySinceMs: NO_TIMES,
   cidrs: NO_CIDR_RELEASE,
+  withheld: NO_WITHHELD_CIDRS,
   needSinceMs: undefined,
   notice: NO_NOTICE,
   revision: 0,
@@ -113,6 +116,10 @@ export type NodeEvent =
   | { readonly kind: 'staticIPAssigned'; readonly address: string }
   | { readonly kind: 'released'; readonly addresses: readonly string[] }
   | { readonly kind: 'cidrsReleased'; readonly cidrs: readonly string[] }
+  /** the resource is to list all given-up CIDRs but these */
+  | { readonly kind: 'cidrsWithheld'; readonly cidrs: readonly string[] }
+  /** it does not list them any more */
+  | { readonly kind: 'withheldWritten'; readonly cidrs: readonly string[]; readonly nowMs: number }
   | {
       readonly kind: 'stepFailed'
       readonly step: FailedStep
@@ -160,6 +167,12 @@ export function reduce(state: NodeState, event: NodeEvent): NodeState {
       return { ...state, release: released(state.release, event.addresses), revision: state.revision + 1 }
     case 'cidrsReleased':
       return { ...state, cidrs: unmark(state.cidrs, event.cidrs), revision: state.revision + 1 }
+    case 'cidrsWithheld': {
+      const withheld = withhold(state.withheld, event.cidrs)
+      return withheld === state.withheld ? state : { ...state, withheld, revision: state.revision + 1 }
+    }
+    case 'withheldWritten':
+      return { ...state, withheld: withheldWritten(state.withheld, event.cidrs, event.nowMs) }
     case 'stepFailed':
       return afterFailedStep(state, event)
     case 'releaseStepped':
@@ -208,6 +221,7 @@ function afterResource(state: NodeState, resource: SeenResource, nowMs: number):
     resourceStates: resource.releaseIPs,
     readySinceMs: readyTimes(state.readySinceMs, resource.releaseIPs, nowMs),
     cidrs: isSameInstance ? state.cidrs : NO_CIDR_RELEASE,
+    withheld: isSameInstance ? state.withheld : NO_WITHHELD_CIDRS,
     revision:
       state.revision + Number(before?.own !== resource.own || !sameEntries(before.releaseIPs, resource.releaseIPs)),
   }
@@ -229,14 +243,21 @@ function readyTimes(
 function afterRefresh(state: NodeState, event: Extract<NodeEvent, { kind: 'refreshed' }>): NodeState {
   const { statistics, generation, nowMs } = event
   const isInNeed = statistics.ipv4.neededIPs > 0 || statistics.ipv6.neededPrefixes > 0
+  const cidrs = event.cidrs === undefined ? NO_CIDR_RELEASE : trackCIDRs(state.cidrs, { ...event.cidrs, nowMs })
+  // What the agent holds again is listed again at once.
+  const stillMarked = [...state.withheld.keys()].filter((cidr) => cidrs.marked.has(cidr))
+  const withheld = withhold(state.withheld, stillMarked)
   return {
     ...state,
     statistics,
     generation,
     view: { kind: 'known' },
-    cidrs: event.cidrs === undefined ? NO_CIDR_RELEASE : trackCIDRs(state.cidrs, { ...event.cidrs, nowMs }),
+    cidrs,
+    withheld,
     needSinceMs: isInNeed ? (state.needSinceMs ?? nowMs) : undefined,
-    revision: state.revision + Number(state.view.kind !== 'known' || state.generation !== generation),
+    revision:
+      state.revision +
+      Number(state.view.kind !== 'known' || state.generation !== generation || withheld !== state.withheld),
   }
 }
 

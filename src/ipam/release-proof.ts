@@ -49,14 +49,19 @@ export function withoutUsed(action: ReleaseAction, used: AllocationMap): Release
  * @returns undefined when nothing is left
  */
 export function withinSurplus(action: ReleaseAction, surplus: number): ReleaseAction | undefined {
+  const cidrsToRelease = cidrsWithinSurplus(action.cidrsToRelease, surplus)
+  return cidrsToRelease.length === 0 ? undefined : { ...action, cidrsToRelease }
+}
+
+/** As `withinSurplus`, of CIDRs alone. */
+export function cidrsWithinSurplus(cidrs: readonly string[], surplus: number): readonly string[] {
   let left = surplus
-  const cidrsToRelease = action.cidrsToRelease.filter((cidr) => {
+  return cidrs.filter((cidr) => {
     const range = parseIPv4CIDR(cidr)
     if (range === undefined || cidrSize(range) > left) return false
     left -= cidrSize(range)
     return true
   })
-  return cidrsToRelease.length === 0 ? undefined : { ...action, cidrsToRelease }
 }
 
 /** Cloud calls that an action takes (count): prefixes and single addresses are given back by separate ones. */

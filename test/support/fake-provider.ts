@@ -354,13 +354,14 @@ class FakeOperations implements NodeOperations {
     this.#used = resource.status.used
   }
 
-  populateStatusFields(): ProviderStatus | undefined {
+  populateStatusFields(withheld: readonly string[] = []): ProviderStatus | undefined {
     if (!this.#provider.hasInstance(this.#instanceID)) return undefined
     const enis = Object.fromEntries(
-      this.#interfaces().map((iface) => [
-        iface.id,
-        { id: iface.id, number: iface.index, addresses: [...iface.addresses], prefixes: [...iface.prefixes] },
-      ]),
+      this.#interfaces().map((iface) => {
+        const addresses = [...iface.addresses].filter((address) => !withheld.includes(`${address}/32`))
+        const prefixes = [...iface.prefixes].filter((prefix) => !withheld.includes(prefix))
+        return [iface.id, { id: iface.id, number: iface.index, addresses, prefixes }]
+      }),
     )
     return { section: 'eni', value: { enis } }
   }

@@ -263,6 +263,13 @@ describe('addresses of a multi-pool agent', () => {
     }))
   }
 
+  /** Addresses that the resource tells the agent of. */
+  function listed(fleet: FakeFleet): readonly string[] {
+    const { eni } = fleet.read().status
+    const enis = Object.values((eni?.['enis'] ?? {}) as Record<string, { readonly addresses: readonly string[] }>)
+    return enis.flatMap(({ addresses }) => addresses)
+  }
+
   /** The agent takes over all but so many CIDRs. */
   function adopt(fleet: FakeFleet, dropped: number): string[] {
     const cidrs = fleet.provider.addressesInCloud('i-node-1').map((address) => `${address}/32`)
@@ -325,6 +332,44 @@ describe('addresses of a multi-pool agent', () => {
     await fleet.advance(60_000)
     expect(held(fleet)).toBe(8)
     expect(fleet.provider.callCount('releaseCIDRs')).toBe(1)
+  })
+
+  test('leave its resource before they are detached, and return to it when it takes them up again', async () => {
+    const fleet = await multiPool()
+    demand(fleet, 6)
+    const [dropped = ''] = adopt(fleet, 2)
+    await fleet.advance(1_000)
+    expect(listed(fleet)).toHaveLength(6)
+    expect(listed(fleet)).not.toContain(dropped)
+    expect(held(fleet)).toBe(8)
+    adopt(fleet, 0)
+    await fleet.advance(1_000)
+    expect(listed(fleet)).toContain(dropped)
+    await fleet.advance(60_000)
+    expect(held(fleet)).toBe(8)
+  })
+
+  test('return to its resource when it needs more', async () => {
+    const fleet = await multiPool()
+    demand(fleet, 6)
+    adopt(fleet, 2)
+    await fleet.advance(1_000)
+    expect(listed(fleet)).toHaveLength(6)
+    demand(fleet, 8)
+    await fleet.advance(1_000)
+    expect(listed(fleet)).toHaveLength(8)
+    await fleet.advance(60_000)
+    expect(held(fleet)).toBe(8)
+  })
+
+  test('are not detached while the resource still lists them', async () => {
+    const fleet = await multiPool()
+    fleet.apiServer.fail('updateStatus', ...Array.from({ length: 1_000 }, () => 'error' as const))
+    demand(fleet, 6)
+    adopt(fleet, 2)
+    await fleet.advance(120_000)
+    expect(held(fleet)).toBe(8)
+    expect(listed(fleet)).toHaveLength(8)
   })
 
   test('lose pool and release map once, when the agent turns to it', async () => {

@@ -1,7 +1,19 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { CIDRReleaseState } from '../../../src/ipam/cidr-release.ts'
-import { dueCIDRs, narrowToMarked, NO_CIDR_RELEASE, trackCIDRs, unmark } from '../../../src/ipam/cidr-release.ts'
+import {
+  detachable,
+  dueCIDRs,
+  heldCIDRs,
+  narrowToMarked,
+  NO_CIDR_RELEASE,
+  NO_WITHHELD_CIDRS,
+  trackCIDRs,
+  unmark,
+  withheldWritten,
+  withhold,
+  withholdTimes,
+} from '../../../src/ipam/cidr-release.ts'
 import type { ReleaseAction } from '../../../src/ipam/types.ts'
 
 interface Step {
@@ -154,5 +166,54 @@ describe('narrowToMarked', () => {
 
   test('nothing left means no call', () => {
     expect(narrowToMarked(NO_CIDR_RELEASE, action)).toBeUndefined()
+  })
+})
+
+describe('withheld CIDRs', () => {
+  const both = withhold(NO_WITHHELD_CIDRS, [ONE, TWO])
+  const written = withheldWritten(both, [ONE], 1_000)
+
+  test.each([
+    { delayMs: 180_000, afterMs: 160_000, forMs: 20_000 },
+    { delayMs: 20_000, afterMs: 0, forMs: 20_000 },
+    { delayMs: 5_000, afterMs: 0, forMs: 5_000 },
+    { delayMs: 0, afterMs: 0, forMs: 0 },
+  ])('of a delay of $delayMs ms leave after $afterMs ms for $forMs ms', ({ delayMs, afterMs, forMs }) => {
+    expect(withholdTimes(delayMs)).toEqual({ afterMs, forMs })
+  })
+
+  test('can be detached only once they were written for long enough', () => {
+    const at = (nowMs: number): readonly string[] => detachable(written, [ONE, TWO, BLOCK], { nowMs, delayMs: 180_000 })
+    expect(at(20_999)).toEqual([])
+    expect(at(21_000)).toEqual([ONE])
+  })
+
+  test('with a delay of 0 can be detached once they were written', () => {
+    expect(detachable(written, [ONE, TWO], { nowMs: 1_000, delayMs: 0 })).toEqual([ONE])
+  })
+
+  test('keep the time of the first write', () => {
+    expect(withheldWritten(written, [ONE, TWO], 9_000)).toEqual(
+      new Map([
+        [ONE, 1_000],
+        [TWO, 9_000],
+      ]),
+    )
+    expect(withheldWritten(written, [ONE], 9_000)).toBe(written)
+    expect(withheldWritten(written, [BLOCK], 9_000)).toBe(written)
+  })
+
+  test('that are listed again have to be withheld anew', () => {
+    expect(withhold(written, [ONE, TWO])).toBe(written)
+    expect(withhold(withhold(written, [TWO]), [ONE, TWO])).toEqual(both)
+    expect(withhold(written, [])).toBe(NO_WITHHELD_CIDRS)
+  })
+
+  test('are not those that the agent holds', () => {
+    const allocated = [
+      { pool: 'default', cidrs: ['10.0.0.1', '10.0.0.17/28', 'nonsense'] },
+      { pool: 'other', cidrs: [TWO] },
+    ]
+    expect([...heldCIDRs({ allocated })].sort()).toEqual([BLOCK, TWO].sort())
   })
 })

@@ -3,6 +3,7 @@ import {
   attachedCIDRs,
   prepareCIDRRelease,
   prepareIPRelease,
+  withoutCIDRs,
   type ReleaseFacts,
 } from '../../../../providers/aws/plan-release.ts'
 import { addressesOfPrefix } from '../../../../src/ipam/ip-range.ts'
@@ -112,5 +113,28 @@ describe('CIDRs', () => {
       { interfaceID: 'eni-a', cidrsToRelease: ['10.0.0.16/28', '10.0.0.17/32'] },
       { interfaceID: 'eni-b', cidrsToRelease: ['10.0.1.5/32'] },
     ])
+  })
+})
+
+describe('withoutCIDRs', () => {
+  const interfaces = [
+    eni({ id: 'eni-a', ip: '10.0.0.4', addresses: ['10.0.0.4', '10.0.0.5', '10.0.0.6'] }),
+    eni({ id: 'eni-b', ip: '10.0.1.4', addresses: ['10.0.1.4'], prefixes: ['10.0.1.16/28', '10.0.1.32/28'] }),
+  ]
+
+  test('leaves single addresses out, but never the primary one', () => {
+    const [first, second] = withoutCIDRs(interfaces, ['10.0.0.4/32', '10.0.0.6/32'])
+    expect(first?.addresses).toEqual(['10.0.0.4', '10.0.0.5'])
+    expect(second).toEqual(interfaces[1])
+  })
+
+  test('leaves a prefix out with all of its addresses', () => {
+    const [, second] = withoutCIDRs(interfaces, ['10.0.1.16/28'])
+    expect(second?.prefixes).toEqual(['10.0.1.32/28'])
+    expect(second?.addresses).toEqual(['10.0.1.4', ...addressesOfPrefix('10.0.1.32/28')])
+  })
+
+  test('without CIDRs changes nothing', () => {
+    expect(withoutCIDRs(interfaces, [])).toBe(interfaces)
   })
 })
