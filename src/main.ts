@@ -37,6 +37,13 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
       run: async (args) => (await import('./cli/simulators.ts')).runSimulators(args),
     },
   ],
+  [
+    'fleet',
+    {
+      help: 'a simulated fleet of thousands of nodes in virtual time, and its figures',
+      run: async (args) => (await import('./cli/fleet.ts')).runFleet(args),
+    },
+  ],
   ['help', { help: 'this text', run: () => Promise.resolve(print(programHelp(COMMANDS))) }],
   [
     'version',

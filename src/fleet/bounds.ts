@@ -18,6 +18,11 @@ export function lowerBoundSeconds(nodes: number, paths: readonly BucketRate[]): 
   return missing / paths.reduce((sum, { refillPerSecond }) => sum + refillPerSecond, 0)
 }
 
+/** The same buckets when others take this share of what they gain. Full ones hold as much. */
+export function slowed(paths: readonly BucketRate[], share: number): readonly BucketRate[] {
+  return paths.map(({ size, refillPerSecond }) => ({ size, refillPerSecond: refillPerSecond * (1 - share) }))
+}
+
 /**
  * Assigning to the first interface, and creating with attaching, whose scarcer bucket is that of attaching.
  *

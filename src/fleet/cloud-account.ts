@@ -50,16 +50,37 @@ export class CloudAccount {
 
   /** A machine goes as when somebody terminates it, with what the cloud deletes along with it. Metered like any call. */
   async terminate(instanceID: string, signal: AbortSignal): Promise<void> {
-    const body = new URLSearchParams({
-      Action: 'TerminateInstances',
-      Version: '2016-11-15',
-      'InstanceId.1': instanceID,
-    })
+    await this.#call('TerminateInstances', { 'InstanceId.1': instanceID }, signal)
+  }
+
+  /** Others take addresses of every subnet until so many are free in each (count). @returns what `free` takes */
+  async occupy(leaveFree: number, signal: AbortSignal): Promise<readonly string[]> {
+    const taken: string[] = []
+    for (const subnetId of this.#subnetIDs) {
+      const body = JSON.stringify({ subnetId, leaveFree })
+      const path = '/_berth/state/occupy'
+      const request = { method: 'POST', path, query: new URLSearchParams(), headers: {}, body }
+      const answer = await this.#simulator.router(request, signal)
+      if (answer.status !== 200 || typeof answer.body !== 'string') throw new Error(`${subnetId} cannot be filled`)
+      const { networkInterfaceId } = JSON.parse(answer.body) as { networkInterfaceId: string }
+      taken.push(networkInterfaceId)
+    }
+    return taken
+  }
+
+  /** Others give back what `occupy` took for them. Metered like any call. */
+  async free(taken: readonly string[], signal: AbortSignal): Promise<void> {
+    for (const NetworkInterfaceId of taken) await this.#call('DeleteNetworkInterface', { NetworkInterfaceId }, signal)
+  }
+
+  /** A call of somebody else than the controller. @throws Error when it is refused */
+  async #call(action: string, parameters: Readonly<Record<string, string>>, signal: AbortSignal): Promise<void> {
+    const body = new URLSearchParams({ Action: action, Version: '2016-11-15', ...parameters })
     const authorization = 'AWS4-HMAC-SHA256 Credential=autoscaler/20260101/us-east-1/ec2/aws4_request'
     const headers = { authorization, 'content-type': 'application/x-www-form-urlencoded' }
     const request = { method: 'POST', path: '/', query: new URLSearchParams(), headers, body: body.toString() }
     const { status } = await this.#simulator.router(request, signal)
-    if (status !== 200) throw new Error(`TerminateInstances of ${instanceID} was answered ${status}`)
+    if (status !== 200) throw new Error(`${action} of ${Object.values(parameters).join(', ')} was answered ${status}`)
   }
 
   /** Every interface of the account as it is now, with what is really on it. */
@@ -75,6 +96,12 @@ export class CloudAccount {
         prefixes: ipv4Prefixes.map((first) => `${formatIPv4(first)}/28`),
       }
     })
+  }
+
+  /** Attempts so far by action (count). */
+  attempts(): Readonly<Record<string, number>> {
+    const { actions } = this.#simulator.calls.report()
+    return Object.fromEntries(Object.entries(actions).map(([action, { attempts }]) => [action, attempts]))
   }
 
   /** The ledger by action, with the level of each action's bucket. */

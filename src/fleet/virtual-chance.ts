@@ -11,17 +11,20 @@ import { seededRandom } from '../runtime/random.ts'
  */
 export function seedGlobalChance(seed: number): () => void {
   const random = seededRandom(seed)
-  const real = { random: Math.random, randomUUID: crypto.randomUUID, webRandomUUID: globalThis.crypto.randomUUID }
+  const web = globalThis.crypto
+  const realRandom = Math.random
+  const realUUID = crypto.randomUUID
   const uuid = (): `${string}-${string}-${string}-${string}-${string}` =>
     randomUUID(random) as `${string}-${string}-${string}-${string}-${string}`
   Math.random = () => random.next()
   crypto.randomUUID = uuid
-  globalThis.crypto.randomUUID = uuid
+  // On the object itself, over its prototype's.
+  Object.defineProperty(web, 'randomUUID', { value: uuid, configurable: true })
   syncBuiltinESMExports()
   return () => {
-    Math.random = real.random
-    crypto.randomUUID = real.randomUUID
-    globalThis.crypto.randomUUID = real.webRandomUUID
+    Math.random = realRandom
+    crypto.randomUUID = realUUID
+    Reflect.deleteProperty(web, 'randomUUID')
     syncBuiltinESMExports()
   }
 }

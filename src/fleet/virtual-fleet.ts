@@ -36,6 +36,7 @@ export class VirtualFleet {
   readonly world: World
   readonly clock: Clock
   readonly #options: VirtualFleetOptions
+  readonly #closing = new AbortController()
   #controller: ControllerHandle | undefined
   #starts = 0
 
@@ -46,6 +47,11 @@ export class VirtualFleet {
     this.clock = clock
     this.simulators = createSimulators(plan, clock)
     this.world = new World(plan, { ...this.simulators, clock })
+  }
+
+  /** Ends the waits and calls of whoever plays with the fleet. */
+  get closing(): AbortSignal {
+    return this.#closing.signal
   }
 
   /** Starts a controller, as `berth controller` composes it, and waits until it leads and is prepared. @throws Error when it is not in time */
@@ -85,11 +91,10 @@ export class VirtualFleet {
       random: seededRandom((plan.seed ^ CONTROLLER_STREAM) + ordinal),
     })
     this.#controller = controller
-    const { signal } = new AbortController()
     const limitMs = clock.now() + START_LIMIT_MS
     while (controller.manager?.instancesAPIIsReady() !== true) {
       if (clock.now() >= limitMs) throw new Error(`the controller did not serve within ${START_LIMIT_MS / 1000} s`)
-      await clock.sleep(LOOK_MS, signal)
+      await clock.sleep(LOOK_MS, this.closing)
     }
   }
 
@@ -102,6 +107,7 @@ export class VirtualFleet {
   /** Ends everything. */
   async close(): Promise<void> {
     await this.stopController()
+    this.#closing.abort(new Error('the simulated fleet ends'))
     this.world.close()
     this.simulators.kubernetes.close()
   }

@@ -42,6 +42,12 @@ const SERVING_ACTIONS = [
   'ModifyNetworkInterfaceAttribute',
 ]
 
+/** Clock, ms; `servedMs` is undefined while the resource has opened no address yet. */
+export interface NodeWait {
+  readonly joinedMs: number
+  readonly servedMs: number | undefined
+}
+
 export interface WorldParts {
   readonly account: CloudAccount
   readonly kubernetes: KubernetesSimulator
@@ -63,6 +69,7 @@ export class World {
   readonly #pods: PodScheduler
   readonly #capacities: ReadonlyMap<string, NodeCapacity>
   readonly #nodes = new Map<string, SimulatedNode>()
+  readonly #goneWaits: NodeWait[] = []
   readonly #violations = new Set<string>()
   readonly #idle = new IdleNeed()
   readonly #stopping = new AbortController()
@@ -117,6 +124,7 @@ export class World {
     const node = this.#nodes.get(name)
     if (node === undefined) return false
     this.#nodes.delete(name)
+    this.#goneWaits.push(waitOf(node))
     this.#idle.observe([{ nodeName: name, isNeedy: false, isBlocked: false }], this.#clock.now())
     await this.#pods.removeNode(name)
     node.agent.stop()
@@ -142,9 +150,9 @@ export class World {
     await this.#pods.startPods(name, count)
   }
 
-  /** When each node that is in the cluster joined and was first served (clock, ms). */
-  waits(): readonly { readonly joinedMs: number; readonly servedMs: number | undefined }[] {
-    return [...this.#nodes.values()].map(({ joinedMs, servedMs }) => ({ joinedMs, servedMs }))
+  /** When each node that ever joined did so, and was first served (clock, ms). */
+  waits(): readonly NodeWait[] {
+    return [...this.#goneWaits, ...[...this.#nodes.values()].map(waitOf)]
   }
 
   get nodeNames(): readonly string[] {
@@ -278,6 +286,10 @@ export class World {
     for (const { kind, detail } of violations)
       if (this.#violations.size < MAX_VIOLATIONS) this.#violations.add(`${kind}: ${detail}`)
   }
+}
+
+function waitOf({ joinedMs, servedMs }: SimulatedNode): NodeWait {
+  return { joinedMs, servedMs }
 }
 
 function generationOf({ agentGeneration }: WorldPlan, ordinal: number): AgentGeneration {
