@@ -1,4 +1,5 @@
 import { request } from 'node:http'
+import { ERROR_CODE_HEADER } from './api-shapes.ts'
 
 /** An answer of the agent. */
 export interface APIAnswer {
@@ -37,7 +38,7 @@ export function socketClient(socketPath: string, timeoutMs: number): APIClient {
         })
         response.on('error', fail)
         response.on('end', () => {
-          const code = response.headers['x-berth-error-code']
+          const code = response.headers[ERROR_CODE_HEADER]
           resolve({
             status: response.statusCode ?? 0,
             code: typeof code === 'string' ? code : '',

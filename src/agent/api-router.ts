@@ -9,7 +9,7 @@ import {
 } from './api-errors.ts'
 import type { FailureStatuses } from './api-errors.ts'
 import type { NodeAddressing } from './api-shapes.ts'
-import { toIPAMResponse, toIPAMStatus } from './api-shapes.ts'
+import { ERROR_CODE_HEADER, toIPAMResponse, toIPAMStatus } from './api-shapes.ts'
 import type { DaemonCore } from './daemon-core.ts'
 
 export interface APIRequest {
@@ -49,8 +49,6 @@ export interface APIRouterOptions {
 
 /** The longest that a request may wait for an address (ms), whatever it asks for. */
 const LONGEST_WAIT_MS = 60_000
-/** The code of a refusal, beside its text in the body. */
-export const ERROR_CODE_HEADER = 'x-berth-error-code'
 
 interface Call {
   readonly request: APIRequest
@@ -125,7 +123,10 @@ function routesOf({ core, expirationMs, health, hostAddressing, metrics }: APIRo
       return json(201, toIPAMResponse(pair, hostAddressing()))
     }),
     // oxlint-disable-next-line typescript/require-await -- a refusal must be a rejection
-    route('GET', '/v1/ipam', ALLOCATE_FAILURES, async () => json(200, toIPAMStatus(core().dump()))),
+    route('GET', '/v1/ipam', ALLOCATE_FAILURES, async () => {
+      const dump = core().dump()
+      return json(200, toIPAMStatus(dump, dump.unbacked))
+    }),
     route('POST', '/v1/ipam/*', ALLOCATE_IP_FAILURES, async ({ query, names: [ip = ''] }) => {
       const { owner, pool } = requestedIn(query)
       await core().allocateIP(ip, owner, pool)

@@ -1,7 +1,11 @@
 import type { AllocationResult } from './allocator.ts'
 import type { Family } from './family.ts'
 import type { AllocationPair, IPAMDump } from './ipam-types.ts'
-import { poolOrDefault } from './pool.ts'
+import type { Lease } from './journal-record.ts'
+import { POOL_DEFAULT, poolOrDefault } from './pool.ts'
+
+/** The code of a refusal, beside its text in the body. */
+export const ERROR_CODE_HEADER = 'x-berth-error-code'
 
 /** @source cilium api/v1/openapi.yaml, AddressPair */
 export interface AddressPair {
@@ -71,12 +75,16 @@ export function toIPAMResponse(pair: AllocationPair, host: NodeAddressing): IPAM
   }
 }
 
-/** @source cilium daemon/cmd/ipam.go, DumpIPAM */
-export function toIPAMStatus(dump: IPAMDump): IPAMStatus {
+/**
+ * @param unbacked leases whose address no allocator knows: they are held all the same
+ * @source cilium daemon/cmd/ipam.go, DumpIPAM
+ */
+export function toIPAMStatus(dump: IPAMDump, unbacked: readonly Lease[] = []): IPAMStatus {
   const { ipv4, ipv6, status } = dump
+  const others = unbacked.map(({ ip, pool, owner }) => [pool === POOL_DEFAULT ? ip : `${pool}/${ip}`, owner] as const)
   return {
-    status,
-    allocations: Object.fromEntries([...(ipv4 ?? []), ...(ipv6 ?? [])]),
+    status: others.length === 0 ? status : `${status}, ${others.length} held outside of the pool`,
+    allocations: Object.fromEntries([...(ipv4 ?? []), ...(ipv6 ?? []), ...others]),
     ...(ipv4 !== undefined && { ipv4: [...(ipv4?.keys() ?? [])] }),
     ...(ipv6 !== undefined && { ipv6: [...(ipv6?.keys() ?? [])] }),
   }

@@ -54,8 +54,7 @@ export class AgentAddresses {
   /** While `open` has not resolved. */
   get waitsFor(): string {
     const { nodeName } = this.#options.settings
-    if (this.#node !== undefined && !this.#node.exists) return `the CiliumNode ${nodeName}, which does not exist yet`
-    return `addresses of the node ${nodeName}`
+    return this.#node?.waitsFor ?? `addresses of the node ${nodeName}`
   }
 
   /**

@@ -36,13 +36,17 @@ export class OwnNode implements K8sEventRegister, Owner, NodeWriter {
   readonly #subscribers: CiliumNodeSubscriber[] = []
   readonly #seen = Promise.withResolvers<void>()
   #resource: JSONObject | undefined
+  #isListed = false
 
   constructor(options: OwnNodeOptions) {
     this.#options = options
   }
 
-  get exists(): boolean {
-    return this.#resource !== undefined
+  /** What keeps the resource from being known; undefined when nothing does. */
+  get waitsFor(): string | undefined {
+    const { name, client } = this.#options
+    if (this.#resource !== undefined) return undefined
+    return this.#isListed ? `the CiliumNode ${name}, which does not exist yet` : `an answer of ${client.server}`
   }
 
   /** Starts to watch. @returns settles when the signal has ended the watch */
@@ -57,7 +61,9 @@ export class OwnNode implements K8sEventRegister, Owner, NodeWriter {
         onUpsert: (resource) => this.#upsert(resource),
         onDelete: (last) => this.#delete(last),
         onListed: () => {
-          if (!this.exists) log.info({ node: name }, 'Waiting for the own CiliumNode: nobody has created it yet')
+          this.#isListed = true
+          if (this.#resource === undefined)
+            log.info({ node: name }, 'Waiting for the own CiliumNode: nobody has created it yet')
         },
       },
       clock,

@@ -90,7 +90,7 @@ class Agent implements AgentHandle {
   #servers: APIServer[] = []
   #telemetry: TelemetryServer | undefined
   #core: DaemonCore | undefined
-  #waitsFor = 'addresses of the node'
+  #waitsFor = 'held addresses to be registered'
   #work: Promise<void> = Promise.resolve()
   #stopped: Promise<void> | undefined
 
@@ -125,7 +125,7 @@ class Agent implements AgentHandle {
 
   async start(): Promise<void> {
     const { settings, log, pid, random } = this.#options
-    makeFolder(settings.stateDir)
+    makeFolder(settings.stateDir, '--state-dir')
     this.#lock = await lockFolder(settings.stateDir, pid, random)
     const storage = fileStorage(join(settings.stateDir, STATE_FILE))
     const { leases, tornBytes } = await readLeases(storage, settings.nodeName)
@@ -154,7 +154,7 @@ class Agent implements AgentHandle {
     })
     const endpoints: Endpoint[] = [{ kind: 'socket', path: settings.socket }]
     if (settings.apiAddress !== undefined) endpoints.push({ kind: 'loopback', ...settings.apiAddress })
-    makeFolder(dirname(settings.socket))
+    makeFolder(dirname(settings.socket), '--socket')
     for (const endpoint of endpoints) this.#servers.push(await serveAPI(endpoint, router))
     if (settings.prometheusServeAddr !== undefined) {
       this.#telemetry = await startTelemetryServer({
@@ -261,12 +261,13 @@ class Agent implements AgentHandle {
 }
 
 /** @throws StateFileError */
-function makeFolder(path: string): void {
+function makeFolder(path: string, option: string): void {
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 })
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
-    throw new StateFileError('unreadable', path, `The folder ${path} cannot be made: ${reason}`, error)
+    const message = `The folder ${path} cannot be made: ${reason}. Choose another ${option}`
+    throw new StateFileError('unreadable', path, message, error)
   }
 }
 

@@ -25,10 +25,7 @@ describe('an agent of mode eni', () => {
   test('waits for its node, gives its addresses with their interface, and reports them', async () => {
     const agent = await world.start('--ipam', 'eni')
     expect((await world.client('PUT', '/v1/attachment/net/c1/eth0')).status).toBe(503)
-    expect(await world.client('GET', '/healthz')).toMatchObject({
-      status: 503,
-      value: { ok: false, reasons: [expect.stringContaining('node-a, which does not exist yet')] },
-    })
+    expect(await world.client('GET', '/healthz')).toMatchObject({ status: 503, value: { ok: false } })
     world.kubernetes.load([world.node(['10.0.0.10', '10.0.0.11'])])
     await agent.opened
     const { ipv4 } = await put('c1')
@@ -107,10 +104,12 @@ describe('an agent of mode eni', () => {
       reasons: ["1 held addresses are not in the node's pool"],
     })
     expect((await put('c2')).ipv4?.ip).toBe('10.0.0.11')
+    expect(await allocations()).toEqual({ '10.0.0.10': 'default/c1', '10.0.0.11': 'default/c2' })
     const again = world.node(['10.0.0.10', '10.0.0.11'])
     await world.patchNode({ status: again['status'] }, '/status')
     await world.patchNode({ spec: again['spec'] })
-    await until(async () => (await allocations())['10.0.0.10'] === 'default/c1')
+    await until(async () => ((await world.client('GET', '/healthz')).value as { reasons: [] }).reasons.length === 0)
+    expect((await allocations())['10.0.0.10']).toBe('default/c1')
   })
 
   test.each([
@@ -147,6 +146,24 @@ describe('an agent of mode eni', () => {
     const agent = await world.start('--ipam', 'eni', '--ipv4-native-routing-cidr', '192.168.0.0/16')
     expect((await agent.ended).message).toMatch(/192\.168\.0\.0\/16 overlaps none of the VPC's CIDRs 10\.0\.0\.0\/16/)
   })
+})
+
+test('an agent stops in order while it waits, and says for what', async () => {
+  const { router } = world.kubernetes
+  Object.assign(world.kubernetes, { router: () => new Promise(() => undefined) })
+  const unanswered = await world.start('--ipam', 'eni')
+  const answer = await world.client('PUT', '/v1/attachment/net/c1/eth0')
+  expect(answer).toMatchObject({
+    status: 503,
+    code: 'NOT_READY',
+    value: expect.stringContaining('https://api.test:6443'),
+  })
+  await unanswered.stop()
+  Object.assign(world.kubernetes, { router })
+  const missing = await world.start('--ipam', 'eni')
+  await until(async () => JSON.stringify((await world.client('GET', '/healthz')).value).includes('does not exist yet'))
+  await missing.stop()
+  expect(existsSync(world.socket)).toBe(false)
 })
 
 describe('an agent of the pod CIDR modes', () => {

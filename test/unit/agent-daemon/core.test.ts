@@ -1,6 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { JournalWriteError } from '../../../src/agent/journal-errors.ts'
-import { readLeases } from '../../../src/agent/journal.ts'
+import { DaemonCore } from '../../../src/agent/daemon-core.ts'
+import { LeaseTable } from '../../../src/agent/daemon-leases.ts'
+import { readLeases, volatileJournal } from '../../../src/agent/journal.ts'
+import { seededRandom } from '../../../src/runtime/random.ts'
+import { TimerQueue } from '../../../src/runtime/timer.ts'
 import { settle } from '../../support/manual-clock.ts'
 import { openAgent, restarted, restoredAgent } from './builders.ts'
 import { FakePoolAllocator } from './fake-pool-allocator.ts'
@@ -427,6 +431,19 @@ describe('a request that waits for an address', () => {
       'ALLOCATOR_UNAVAILABLE',
     )
   })
+})
+
+test('without a journal it serves in process, for agents that live with their process', async () => {
+  const { ipam, clock } = await restoredAgent(IPV4)
+  const log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined }
+  const timers = new TimerQueue(clock, () => undefined)
+  const random = seededRandom(4)
+  const core = new DaemonCore({ ipam, table: new LeaseTable(), journal: volatileJournal, clock, timers, random, log })
+  await core.open()
+  const { ipv4 } = await core.allocate({ owner: 'default/a', attachment: 'net/c1/eth0' })
+  expect(await core.attachment('net/c1/eth0')).toEqual({ ipv4 })
+  await core.releaseAttachment('net/c1/eth0')
+  expect(core.leaseCount).toBe(0)
 })
 
 test('an allocator that gives a held address a second time is found out, and nobody gets it', async () => {
