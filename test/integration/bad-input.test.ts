@@ -256,7 +256,7 @@ describe('a controller at work', () => {
     await until(async () => (await at.poolSize('node-a')) >= 8)
     const warnings = at.logged.filter(({ message }) => message === 'A maintenance step failed')
     expect(warnings).toHaveLength(1)
-    expect(String((warnings[0]!.fields['error'] as Error).message)).toMatch(/^AssignPrivateIpAddresses: /)
+    expect((warnings[0]!.fields['error'] as Error).message).toMatch(/^AssignPrivateIpAddresses: /)
     // What the spoilt call had attached was found, not asked for again.
     expect(at.ec2.calls.report().actions['AssignPrivateIpAddresses']?.attempts).toBe(1)
     expect(await at.poolSize('node-a')).toBe(8)
