@@ -63,15 +63,28 @@ export function isExcluded(eni: ENI, spec: ENISpec): boolean {
  *
  * @source cilium pkg/aws/ipam/node.go, IsPrefixDelegated
  */
-export function isPrefixDelegated({ limits, spec, prefixDelegation, interfaces }: NodeFacts): boolean {
-  if (!prefixDelegation || limits === undefined || spec.isPrefixDelegationDisabled) return false
-  if (limits.hypervisorType !== 'nitro' && !limits.isBareMetal) return false
-  return interfaces.every(
-    (eni) =>
-      eni.prefixes.length > 0 ||
-      eni.addresses.length === 0 ||
-      (eni.addresses.length === 1 && eni.addresses[0] === eni.ip),
-  )
+export function isPrefixDelegated(facts: NodeFacts): boolean {
+  return prefixObstacle(facts) === undefined
+}
+
+/** Why a node gets no prefixes, in a few constant words for the log; undefined when it gets them. */
+export function prefixObstacle({ limits, spec, prefixDelegation, interfaces }: NodeFacts): PrefixObstacle | undefined {
+  if (!prefixDelegation) return 'not wanted by the operator'
+  if (spec.isPrefixDelegationDisabled) return 'not wanted by the node'
+  if (limits === undefined) return 'limits of the instance type are not known'
+  if (limits.hypervisorType !== 'nitro' && !limits.isBareMetal) return 'the instance type takes none'
+  return interfaces.every(isOpenToPrefixes) ? undefined : 'an interface has single addresses only'
+}
+
+export type PrefixObstacle =
+  | 'not wanted by the operator'
+  | 'not wanted by the node'
+  | 'limits of the instance type are not known'
+  | 'the instance type takes none'
+  | 'an interface has single addresses only'
+
+function isOpenToPrefixes({ prefixes, addresses, ip }: ENI): boolean {
+  return prefixes.length > 0 || addresses.length === 0 || (addresses.length === 1 && addresses[0] === ip)
 }
 
 /** Whether only single addresses on its interfaces can keep this node from prefixes. */
