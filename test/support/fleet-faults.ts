@@ -58,7 +58,8 @@ export const EC2_FAULTS: Readonly<Record<string, Rule>> = {
   },
   'slow calls': { action: '*', kind: 'latency', latencyMs: 7_000 },
   'old answers': { action: 'Describe*', kind: 'latency', where: 'after-effect', latencyMs: 9_000 },
-  'calls without end': { action: '*', kind: 'latency', latencyMs: 75_000 },
+  // The call is carried out, and its answer comes when nobody waits for it any more.
+  'calls without end': { action: '*', kind: 'latency', where: 'after-effect', latencyMs: 75_000 },
 }
 
 /** User agents of the two sides; the observer of the tests is neither, and no fault strikes it. */

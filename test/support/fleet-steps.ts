@@ -90,7 +90,10 @@ export function randomSteps(
   { kinds, haste = 1 }: { readonly kinds?: readonly StepKind[] | undefined; readonly haste?: number } = {},
 ): readonly TimedStep[] {
   const weights = WEIGHTS.filter(([kind]) => kinds === undefined || kinds.includes(kind))
-  return Array.from({ length: count }, () => ({ ...randomStep(random, weights), thenMs: Math.round(pause(random) / haste) }))
+  return Array.from({ length: count }, () => ({
+    ...randomStep(random, weights),
+    thenMs: Math.round(pause(random) / haste),
+  }))
 }
 
 /** Mostly seconds, now and then minutes. */

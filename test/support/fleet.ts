@@ -258,6 +258,7 @@ export class Fleet {
       }
       case 'staleReads':
         this.#staleUntilMs = nowMs + step.forMs
+        this.watch.staleReadsBegan()
         // A machine that the listings do not show is asked for again after a minute at the latest.
         this.watch.everybodyWaits(step.forMs + step.delayMs + MISSING_READ_PAUSE_MS)
         this.cloud.setConsistency({
@@ -410,7 +411,7 @@ export class Fleet {
         ended: (call, answer) => this.watch.ec2Ended(call, answer),
       },
       kubernetesObserver: {
-        started: () => undefined,
+        started: (call) => this.watch.kubernetesStarted(call),
         ended: (call: WireCall, answer: WireResponse | undefined) => this.watch.kubernetesEnded(call, answer),
       },
       log: logger,
