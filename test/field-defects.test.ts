@@ -1,0 +1,85 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..')
+
+interface Row {
+  readonly id: string
+  readonly here: string
+  /** As the table names them. */
+  readonly tests: readonly { readonly file: string; readonly name: string }[]
+  /** What stands in place of a test: why there is none. */
+  readonly reason: string
+}
+
+/** Rows of the tables: | A1 | numbers | in the field | here | `file › name`; … | */
+function parseRows(document: string): Row[] {
+  return [...document.matchAll(/^\| ([AB]\d+) \|[^|]*\|[^|]*\|([^|]*)\|([^|]*)\|$/gm)].map(([, id = '', here = '', last = '']) => {
+    const tests = [...last.matchAll(/`([^`›]+) › ([^`]+)`/g)].map(([, file = '', name = '']) => ({ file, name }))
+    return { id, here: here.trim(), tests, reason: tests.length === 0 ? last.trim() : '' }
+  })
+}
+
+/** Whether the text of a test file has a test with this title (its template, where the test runs over a table). */
+function hasTest(text: string, name: string): boolean {
+  const title = name.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`).replaceAll("'", String.raw`\\?'`)
+  return new RegExp(String.raw`\(\s*(['"\`])${title}\1,\s*(?:async )?\(`).test(text)
+}
+
+const document = readFileSync(join(root, 'docs/field-defects.md'), 'utf8')
+const rows = parseRows(document)
+const IDS = [
+  ...Array.from({ length: 35 }, (_, index) => `A${index + 1}`),
+  ...Array.from({ length: 19 }, (_, index) => `B${index + 1}`),
+]
+
+describe('docs/field-defects.md', () => {
+  test('has every row once, in order', () => {
+    expect(rows.map(({ id }) => id)).toEqual(IDS)
+  })
+
+  test.each(rows)('$id has a test, or the reason why not', ({ here, tests, reason }) => {
+    if (tests.length === 0) expect(reason).toMatch(/^(other cloud|later work): /)
+    else expect(here).not.toBe('—')
+    for (const { file, name } of tests) {
+      expect(existsSync(join(root, file)), `${file} exists`).toBe(true)
+      const text = readFileSync(join(root, file), 'utf8')
+      expect(hasTest(text, name), `${file} has the test '${name}'`).toBe(true)
+    }
+  })
+
+  test('leaves hardly a row without a test', () => {
+    expect(rows.filter(({ tests }) => tests.length === 0).map(({ id }) => id)).toEqual(['A24', 'A28'])
+  })
+})
+
+describe('the check itself', () => {
+  const text = [
+    "test('is served, whatever happens', async () => {",
+    "test.each([1])('%s (costs $n)', (n) => {",
+    "  test.each([2])(\n    'over two lines',\n    (n) => {",
+    "// test 'in a comment' is none",
+    'test("whose name has the word\'s apostrophe", () => {',
+  ].join('\n')
+
+  test.each([
+    { name: 'is served, whatever happens', found: true },
+    { name: 'is served', found: false },
+    { name: '%s (costs $n)', found: true },
+    { name: 'over two lines', found: true },
+    { name: 'in a comment', found: false },
+    { name: "whose name has the word's apostrophe", found: true },
+  ])('finds "$name": $found', ({ name, found }) => {
+    expect(hasTest(text, name)).toBe(found)
+  })
+
+  test('reads tests and reasons of rows, and nothing else', () => {
+    const table = '| Row | Number | x | y | Test |\n| A1 | 1, 2 | bad | good | `a.ts › b`; `c.ts › d` |\n| B2 | — | bad | — | later work: why |\n'
+    expect(parseRows(table)).toEqual([
+      { id: 'A1', here: 'good', tests: [{ file: 'a.ts', name: 'b' }, { file: 'c.ts', name: 'd' }], reason: '' },
+      { id: 'B2', here: '—', tests: [], reason: 'later work: why' },
+    ])
+  })
+})
