@@ -13,6 +13,9 @@ const FALLBACK_PAGE_SIZE = 1000
 /** A listing with more pages than this cannot be right (count). */
 const MAX_PAGES = 10_000
 
+/** By action: items of its very first pages (count). */
+export type FirstPageSizes = Readonly<Partial<Record<EC2Action, readonly number[]>>>
+
 export interface EC2CallerDependencies {
   readonly client: Pick<EC2Client, 'send'>
   readonly budget: APIBudget
@@ -20,10 +23,10 @@ export interface EC2CallerDependencies {
   readonly log: Logger
   readonly metrics: CloudCallMetrics
   /**
-   * Items of the first pages of the first listing of interfaces (count): small ones first, while the SDK's parser is cold. A
-   * page of 150 blocks the event loop for about 0.2 s then, and for 30 ms later. Absent: full pages from the start.
+   * Items of the first pages of the first listing by an action (count): small ones first, while the SDK's parser is cold. A page
+   * of 150 interfaces blocks the event loop for about 0.2 s then, and for 30 ms later. Absent: full pages from the start.
    */
-  readonly firstPageSizes?: readonly number[]
+  readonly firstPageSizes?: FirstPageSizes
 }
 
 /** The paging parameters of a request. */
@@ -59,13 +62,13 @@ export interface ListOptions<O extends PagedOutput, T> {
 export class EC2Caller {
   readonly #deps: EC2CallerDependencies
   #pageSize: number
-  #firstPageSizes: readonly number[]
+  #firstPageSizes: FirstPageSizes
 
   /** @param pageSize `maxResultsPerCall`: items a page (count); 0 = unpaged until EC2 refuses it */
   constructor(deps: EC2CallerDependencies, pageSize: number) {
     this.#deps = deps
     this.#pageSize = pageSize
-    this.#firstPageSizes = deps.firstPageSizes ?? []
+    this.#firstPageSizes = deps.firstPageSizes ?? {}
   }
 
   /** Items a page at present (count); 0 = unpaged. */
@@ -111,7 +114,7 @@ export class EC2Caller {
   ): Promise<readonly T[]> {
     const items: T[] = []
     let token: string | undefined
-    const firstPageSizes = action === 'DescribeNetworkInterfaces' && pageSize > 0 ? this.#takeFirstPageSizes() : []
+    const firstPageSizes = pageSize > 0 ? this.#takeFirstPageSizes(action) : []
     for (let pages = 0; pages < MAX_PAGES; pages++) {
       const size = Math.min(pageSize, firstPageSizes[pages] ?? pageSize)
       const page = { ...(size > 0 && { MaxResults: size }), ...(token !== undefined && { NextToken: token }) }
@@ -126,9 +129,9 @@ export class EC2Caller {
     throw unusableAnswer(action, `end after ${MAX_PAGES} pages`)
   }
 
-  #takeFirstPageSizes(): readonly number[] {
-    const sizes = this.#firstPageSizes
-    this.#firstPageSizes = []
+  #takeFirstPageSizes(action: EC2Action): readonly number[] {
+    const { [action]: sizes = [], ...others } = this.#firstPageSizes
+    this.#firstPageSizes = others
     return sizes
   }
 

@@ -5,6 +5,8 @@ import type { AllocationImplementation, CloudCallMetrics, Logger } from '../../s
 import type { CallContext } from '../../src/runtime/call-priority.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Random } from '../../src/runtime/random.ts'
+import type { FirstPageSizes } from './ec2-caller.ts'
+import { AddressPaths } from './address-paths.ts'
 import { EC2API } from './api.ts'
 import { BackgroundWork } from './background.ts'
 import { builtInLimits } from './built-in-limits.ts'
@@ -90,8 +92,11 @@ export function readEKSClusterName(
   return new EC2API(deps, 0).listings.describeInstanceTag(instanceID, EKS_CLUSTER_TAG, context)
 }
 
-/** Together as much as one full page, so that the first listing costs three pages more than it must. */
-const FIRST_PAGE_SIZES = [10, 20, 40, 80]
+/** Instance types are listed first; by the time of the interfaces the parser is warm but for their own fields. */
+const FIRST_PAGE_SIZES: FirstPageSizes = {
+  DescribeInstanceTypes: [10, 20, 40],
+  DescribeNetworkInterfaces: [40, 110],
+}
 
 /**
  * The AWS provider: elastic network interfaces, their secondary addresses and their delegated prefixes.
@@ -131,6 +136,7 @@ export function createAWSProvider(config: AWSProviderConfig, deps: AWSProviderDe
     background,
     dense,
     prefixSupply: new PrefixSupply(clock),
+    paths: new AddressPaths(deps.budget),
     beingAttached,
     clock,
     random,

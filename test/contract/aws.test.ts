@@ -241,7 +241,7 @@ describe('AWS inventory', () => {
       await drive(world, sync)
       return world.interfaceReads() - reads
     }
-    expect(await pagesOf(world.provider.resync(CONTEXT)), '10 + 20 + 40 + 80 + 150 + 20').toBe(6)
+    expect(await pagesOf(world.provider.resync(CONTEXT)), '40 + 110 + 150 + 20').toBe(4)
     expect(await pagesOf(world.provider.resync(CONTEXT)), '150 + 150 + 20').toBe(3)
   })
 
