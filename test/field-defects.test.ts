@@ -16,10 +16,12 @@ interface Row {
 
 /** Rows of the tables: | A1 | numbers | in the field | here | `file › name`; … | */
 function parseRows(document: string): Row[] {
-  return [...document.matchAll(/^\| ([AB]\d+) \|[^|]*\|[^|]*\|([^|]*)\|([^|]*)\|$/gm)].map(([, id = '', here = '', last = '']) => {
-    const tests = [...last.matchAll(/`([^`›]+) › ([^`]+)`/g)].map(([, file = '', name = '']) => ({ file, name }))
-    return { id, here: here.trim(), tests, reason: tests.length === 0 ? last.trim() : '' }
-  })
+  return [...document.matchAll(/^\| ([AB]\d+) \|[^|]*\|[^|]*\|([^|]*)\|([^|]*)\|$/gm)].map(
+    ([, id = '', here = '', last = '']) => {
+      const tests = [...last.matchAll(/`([^`›]+) › ([^`]+)`/g)].map(([, file = '', name = '']) => ({ file, name }))
+      return { id, here: here.trim(), tests, reason: tests.length === 0 ? last.trim() : '' }
+    },
+  )
 }
 
 /** Whether the text of a test file has a test with this title (its template, where the test runs over a table). */
@@ -76,9 +78,18 @@ describe('the check itself', () => {
   })
 
   test('reads tests and reasons of rows, and nothing else', () => {
-    const table = '| Row | Number | x | y | Test |\n| A1 | 1, 2 | bad | good | `a.ts › b`; `c.ts › d` |\n| B2 | — | bad | — | later work: why |\n'
+    const table =
+      '| Row | Number | x | y | Test |\n| A1 | 1, 2 | bad | good | `a.ts › b`; `c.ts › d` |\n| B2 | — | bad | — | later work: why |\n'
     expect(parseRows(table)).toEqual([
-      { id: 'A1', here: 'good', tests: [{ file: 'a.ts', name: 'b' }, { file: 'c.ts', name: 'd' }], reason: '' },
+      {
+        id: 'A1',
+        here: 'good',
+        tests: [
+          { file: 'a.ts', name: 'b' },
+          { file: 'c.ts', name: 'd' },
+        ],
+        reason: '',
+      },
       { id: 'B2', here: '—', tests: [], reason: 'later work: why' },
     ])
   })
