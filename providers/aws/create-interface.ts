@@ -44,6 +44,8 @@ export interface CreationDependencies extends SafeCreationDependencies {
   readonly reserveAddresses: (subnetID: string, count: number) => AddressReservation | undefined
   /** Interfaces created and about to be attached, by ID: garbage collection keeps off them. */
   readonly beingAttached: Set<string>
+  /** The attachment is asked for: from now on it waits for its own quota. */
+  readonly onAttaching: () => void
   /** Reads the node's instance into the inventory. @throws CloudAPIError */
   readonly readInstance: () => Promise<void>
 }
@@ -261,6 +263,7 @@ async function attach(
   let deviceIndex = nextDeviceIndex(facts.interfaces, facts.spec.firstInterfaceIndex ?? 0)
   let conflicts = 0
   let misses = 0
+  deps.onAttaching()
   for (;;) {
     try {
       const attachment = { interfaceID, instanceID: facts.instanceID, deviceIndex }

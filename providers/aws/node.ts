@@ -6,6 +6,7 @@ import type {
   InterfacesAndIPs,
   Logger,
   NodeOperations,
+  PaceOperations,
   PrefixOperations,
   ReleaseCIDRsOutcome,
   StaticIPOperations,
@@ -16,6 +17,7 @@ import { usedIPsWithPrefixes } from '../../src/ipam/usage.ts'
 import type { CallContext } from '../../src/runtime/call-priority.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Random } from '../../src/runtime/random.ts'
+import type { AddressPaths } from './address-paths.ts'
 import { allocateIPs, type AssignedAddresses } from './allocate-ips.ts'
 import type { EC2API } from './api.ts'
 import type { BackgroundWork } from './background.ts'
@@ -60,6 +62,7 @@ export interface NodeDependencies {
   /** Keeps whole blocks free for prefixes; undefined: EC2 chooses addresses. */
   readonly dense: DenseAddresses | undefined
   readonly prefixSupply: PrefixSupply
+  readonly paths: AddressPaths
   /** Interfaces of all nodes that are created and about to be attached, by ID. */
   readonly beingAttached: Set<string>
   readonly clock: Clock
@@ -104,8 +107,11 @@ export class AWSNode implements NodeOperations {
     releaseCIDRs: (action, context) => this.#releaseCIDRs(action, context),
   }
 
+  readonly pace: PaceOperations
+
   constructor(resource: CiliumNode, deps: NodeDependencies) {
     this.#deps = deps
+    this.pace = deps.paths
     this.#name = resource.name
     this.#instanceID = resource.spec.instanceID
     this.#spec = decodeSpec(resource, deps.config)
@@ -200,7 +206,20 @@ export class AWSNode implements NodeOperations {
     return subnet && this.#deps.dense?.reserve(subnet, count)
   }
 
-  createInterface(action: AllocationAction, context: CallContext): Promise<CreateInterfaceOutcome> {
+  async createInterface(action: AllocationAction, context: CallContext): Promise<CreateInterfaceOutcome> {
+    const onAttaching = this.#deps.paths.creationStarted()
+    try {
+      return await this.#createInterface(action, context, onAttaching)
+    } finally {
+      onAttaching()
+    }
+  }
+
+  #createInterface(
+    action: AllocationAction,
+    context: CallContext,
+    onAttaching: () => void,
+  ): Promise<CreateInterfaceOutcome> {
     const { api, background, beingAttached, clock, random, infrastructure, instances, config, prefixSupply } =
       this.#deps
     const instanceID = this.#instanceID
@@ -217,6 +236,7 @@ export class AWSNode implements NodeOperations {
         api,
         background,
         beingAttached,
+        onAttaching,
         reserveAddresses: (subnetID, count) => this.#reserveAddresses(subnetID, count),
         clock,
         random,

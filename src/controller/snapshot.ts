@@ -14,7 +14,9 @@ import {
   withoutUsed,
   wordAtMs,
 } from '../ipam/release-proof.ts'
+import { isNewInterfaceSooner } from '../ipam/second-path.ts'
 import { calculateStatistics, countsTouchedPrefixes, staticIPNeedsResolution } from '../ipam/statistics.ts'
+import { needPriority } from '../ipam/step-priority.ts'
 import type { AllocationAction, AllocationMap, ReleaseAction, Tags } from '../ipam/types.ts'
 import type { AgentGeneration } from '../ipam/usage.ts'
 import { usageOf } from '../ipam/usage.ts'
@@ -154,6 +156,7 @@ export function snapshotOf(state: NodeState, input: SnapshotInput): NodeSnapshot
     neededIPs,
     neededIPv6Prefixes,
     allocation: allocation.action,
+    isNewInterfaceSooner: isInNeed && prefersNewInterface(state, input),
     release,
     cidrRelease,
     destroyPermit:
@@ -163,6 +166,21 @@ export function snapshotOf(state: NodeState, input: SnapshotInput): NodeSnapshot
     reads: input.reads,
     proofReads: input.proofReads,
   }
+}
+
+function prefersNewInterface(state: NodeState, { resource, operations, pendingPods }: SnapshotInput): boolean {
+  const { pace } = operations
+  if (pace === undefined) return false
+  const { statistics, generation } = state
+  const { minAllocate } = resource.spec.ipam
+  const priority = needPriority({ statistics, generation, minAllocate, pendingPods })
+  const { availableIPs, usedIPs } = statistics.ipv4
+  return isNewInterfaceSooner({
+    availableIPs,
+    usedIPs,
+    hasFailed: state.failure !== undefined,
+    expectedWaitMs: (step) => pace.expectedWaitMs(step, priority),
+  })
 }
 
 function prepareAllocation(

@@ -1,4 +1,4 @@
-import type { CallContext } from '../runtime/call-priority.ts'
+import type { CallContext, CallPriority } from '../runtime/call-priority.ts'
 import type { CiliumNode, ProviderStatus } from './cilium-node.ts'
 import type { CloudAPIError } from './errors.ts'
 import type { AllocationAction, AllocationMap, InterfaceStats, PoolQuotaMap, ReleaseAction, Tags } from './types.ts'
@@ -107,6 +107,15 @@ export interface CIDROperations {
   releaseCIDRs(action: ReleaseAction, context: CallContext): Promise<ReleaseCIDRsOutcome>
 }
 
+/** The steps that bring addresses. */
+export type AllocationStep = 'allocate' | 'createInterface'
+
+/** How scarce the cloud's quota is. A cloud whose ways to an address share one quota leaves the capability out. */
+export interface PaceOperations {
+  /** How long the calls of a step would wait for their quota from now (ms, an estimate; 0 = at once). */
+  expectedWaitMs(step: AllocationStep, priority: CallPriority): number
+}
+
 /**
  * What a provider does for one node. It knows its node, and never calls back into the controller: what it needs comes as
  * arguments, what it learned goes back as a return value.
@@ -142,6 +151,7 @@ export interface NodeOperations {
   readonly prefixes?: PrefixOperations
   readonly staticIP?: StaticIPOperations
   readonly cidrs?: CIDROperations
+  readonly pace?: PaceOperations
 }
 
 /**

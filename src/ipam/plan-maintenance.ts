@@ -75,6 +75,8 @@ export interface NodeSnapshot {
   readonly neededIPv6Prefixes: number
   /** The provider's plan with the amounts filled in (`withAmounts`); undefined where nothing is needed. */
   readonly allocation: AllocationAction | undefined
+  /** A new interface would bring addresses sooner than an attached one (`second-path.ts`). */
+  readonly isNewInterfaceSooner: boolean
   /** What the agent has agreed to give back, nothing of it in use. */
   readonly release: { readonly action: ReleaseAction; readonly proof: Proof } | undefined
   /** What a multi-pool agent has dropped, one interface's worth. */
@@ -183,13 +185,16 @@ function planStaticIP(node: NodeSnapshot, deferred: IdleReason[]): MaintenancePl
 }
 
 /** What the allocation step reads of a snapshot. */
-export type AllocationSnapshot = Pick<NodeSnapshot, 'neededIPs' | 'neededIPv6Prefixes' | 'allocation' | 'failures'>
+export type AllocationSnapshot = Pick<
+  NodeSnapshot,
+  'neededIPs' | 'neededIPv6Prefixes' | 'allocation' | 'isNewInterfaceSooner' | 'failures'
+>
 
 /**
- * Addresses on an attached interface where one has room, else on a new interface.
+ * Addresses on an attached interface where one has room, else on a new interface; on a new one at once where that is sooner.
  *
  * Where the first call fails the failure decides: a subnet without room, or a refusal without further meaning, leads to a
- * new interface in the same pass; throttling and missing permission end the pass; anything that says our view is wrong is followed
+ * new interface in the same pass, and a new interface that was to be sooner and failed leads back; throttling and missing permission end the pass; anything that says our view is wrong is followed
  * by a read and one more try, and only an interface that is refused as full twice is given up for a new one.
  *
  * @returns undefined when nothing is needed
@@ -201,11 +206,14 @@ export function planAllocation(node: AllocationSnapshot): MaintenancePlan | unde
   const failed = node.failures.filter((failure) => failure.step === 'allocate')
   const failedCreate = node.failures.find((failure) => failure.step === 'createInterface')
   const last = failedCreate ?? failed.at(-1)
-  if (last !== undefined && (last.step === 'createInterface' || NO_FALLBACK_KINDS.has(last.kind)))
-    return idle({ kind: 'failed', step: last })
   // An IPv6 prefix needs an interface to go on; where the provider named none, a new one brings it.
   const hasRoom =
     action.ipv4.availableForAllocation > 0 || (action.ipv6.maxPrefixesToAllocate > 0 && action.interfaceID !== '')
+  const canGoBack = failedCreate !== undefined && failedCreate.kind !== 'throttled' && failed.length === 0 && hasRoom
+  if (last !== undefined && !canGoBack && (last.step === 'createInterface' || NO_FALLBACK_KINDS.has(last.kind)))
+    return idle({ kind: 'failed', step: last })
+  if (hasRoom && node.isNewInterfaceSooner && last === undefined && action.emptyInterfaceSlots > 0)
+    return { kind: 'createInterface', action }
   if (hasRoom) {
     const here = failed.filter((failure) => failure.interfaceID === action.interfaceID)
     const before = here.at(-1)

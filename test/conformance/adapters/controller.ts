@@ -83,6 +83,7 @@ async function allocationPlan(input: AllocationPlanInput): Promise<unknown> {
       neededIPs: input.maxIPsToAllocate,
       neededIPv6Prefixes: input.ipv6MaxPrefixes,
       allocation,
+      isNewInterfaceSooner: false,
       failures,
     })
     // A failed allocation without a slot for another interface is no failure of the pass (core.md 3.8).

@@ -48,6 +48,7 @@ function snapshot(options: Partial<NodeSnapshot> = {}): NodeSnapshot {
     neededIPs: 0,
     neededIPv6Prefixes: 0,
     allocation: undefined,
+    isNewInterfaceSooner: false,
     release: undefined,
     cidrRelease: undefined,
     destroyPermit: { kind: 'allowed' },
@@ -119,6 +120,30 @@ describe('planMaintenance', () => {
       name: 'missing, read is not due',
       node: needy({ missing: { nextReadMs: NOW_MS + 1 } }),
       plan: 'idle instanceMissing',
+    },
+    { name: 'a new interface is sooner', node: needy({ isNewInterfaceSooner: true }), plan: 'createInterface' },
+    {
+      name: 'a new interface is sooner, but has no slot',
+      node: needy({ isNewInterfaceSooner: true, allocation: action({ slots: 0 }) }),
+      plan: 'allocate',
+    },
+    {
+      name: 'a new interface would be sooner, and is denied',
+      node: needy({ isNewInterfaceSooner: true, failures: [failure('createInterface', 'denied', '')] }),
+      plan: 'allocate',
+    },
+    {
+      name: 'a new interface would be sooner, and is throttled',
+      node: needy({ isNewInterfaceSooner: true, failures: [failure('createInterface', 'throttled', '')] }),
+      plan: 'idle failed',
+    },
+    {
+      name: 'neither way works',
+      node: needy({
+        isNewInterfaceSooner: true,
+        failures: [failure('createInterface', 'denied', ''), failure('allocate', 'exhausted')],
+      }),
+      plan: 'idle failed',
     },
     { name: 'stale', node: needy({ staleSinceMs: NOW_MS - 5 }), plan: 'read stale' },
     {
