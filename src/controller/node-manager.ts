@@ -50,8 +50,8 @@ export class NodeManager {
   readonly #gauges: FleetGauges
   readonly #timers: TimerQueue
   readonly #fullSync: FullSync
-  readonly #walks: KeyedQueue<Node>
-  readonly #ranks: KeyedQueue<Node>
+  readonly #walks: KeyedQueue<object>
+  readonly #ranks: KeyedQueue<object>
   readonly #warnings: RateLimitedWarning
   readonly #nodes = new Map<string, Node>()
   readonly #byInstanceID = new Map<string, Node>()
@@ -227,7 +227,8 @@ export class NodeManager {
     )
     const ordered = byWatermark(new Set([...changed, ...concerned]), this.#options.config.releaseExcessIPs)
     const walks = ordered.map((node) =>
-      this.#walks.run(node, 0, async () => {
+      // A key of its own: folded into a look that waits already, the result would be lost.
+      this.#walks.run({}, 0, async () => {
         if (!node.isStopped) node.resynced(result.startedAtMs, changed.has(node))
       }),
     )
@@ -349,7 +350,7 @@ export class NodeManager {
   }
 
   /** In slices: however many nodes there are, the event loop gets its turn. */
-  #look(queue: KeyedQueue<Node>, node: Node, work: () => void): void {
+  #look(queue: KeyedQueue<object>, node: Node, work: () => void): void {
     const done = queue.run(node, 0, () => {
       work()
       return Promise.resolve()
