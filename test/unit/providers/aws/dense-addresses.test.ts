@@ -180,4 +180,21 @@ describe('on EC2, with addresses scattered by others', () => {
     expect(world.simulator.calls.report().actions['CreateNetworkInterface']).toMatchObject({ attempts: 1, failed: 0 })
     expect(world.violations()).toEqual([])
   })
+
+  test.each(['assign', 'create'] as const)('a failed %s gives its addresses back to be chosen again', async (step) => {
+    const world = await makeAWSWorld({ ...DENSE, eni: { 'disable-prefix-delegation': true } })
+    const joined = await join(world)
+    await drive(world, world.provider.resync(CONTEXT))
+    const perform = () =>
+      step === 'assign'
+        ? drive<object>(world, joined.node.allocateIPs(wanting(joined.node, 3), CONTEXT))
+        : drive<object>(world, joined.node.createInterface(wanting(joined.node, 2), CONTEXT))
+    world.fail(step, 'refused', 1)
+    expect(await perform()).toMatchObject({ kind: 'failed' })
+    await perform()
+    const lowest = addresses(3, '10.0.0.', 4)
+    expect(world.account().networkInterfaces.flatMap((iface) => iface.privateIpAddresses)).toEqual(
+      expect.arrayContaining([...lowest]),
+    )
+  })
 })

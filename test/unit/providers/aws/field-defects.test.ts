@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest'
 import { attachInterface } from '../../../../simulators/aws/cloud/attachments.ts'
 import { makeInterface } from '../../../../simulators/aws/cloud/interfaces.ts'
+import { occupyAddresses } from '../../../../simulators/aws/occupy.ts'
+import { parseFaults } from '../../../../simulators/kit/faults.ts'
 import { makeAWSWorld, SUBNET_ID, VPC_ID, type AWSWorld } from '../../../contract/aws-world.ts'
 import { CONTEXT, drive, expectOrder, join, wanting } from '../../../contract/provider.contract.ts'
 
@@ -62,6 +64,34 @@ test('an interface is attached to card 0 by name, so that the index of another c
   const attachments = world.account().networkInterfaces.map(({ attachment }) => attachment)
   expect(attachments.filter((one) => one?.deviceIndex === 1).map((one) => one?.networkCardIndex)).toEqual([1, 0])
   await expectOrder(world, joined)
+})
+
+test('the fall-back asks for no more single addresses than there are slots', async () => {
+  const world = await makeAWSWorld({ config: { prefixDelegation: true } })
+  const joined = await join(world)
+  await drive(world, joined.node.allocateIPs(wanting(joined.node, 8 * 16), CONTEXT))
+  occupyAddresses(world.simulator.cloud, { subnetId: SUBNET_ID, fragment: true })
+  const outcome = await drive(world, joined.node.allocateIPs(wanting(joined.node, 5), CONTEXT))
+  expect(outcome).toEqual({ kind: 'allocated', addressCount: 1 })
+  expect(world.violations()).toEqual([])
+})
+
+test('without a slot the fall-back asks for nothing, and says that the interface is full', async () => {
+  const world = await makeAWSWorld({ config: { prefixDelegation: true } })
+  const joined = await join(world)
+  const action = wanting(joined.node, 9 * 16)
+  await drive(world, joined.node.allocateIPs(action, CONTEXT))
+  world.simulator.faults.set(
+    parseFaults({
+      rules: [{ action: 'AssignPrivateIpAddresses', kind: 'error', code: 'InsufficientCidrBlocks', status: 400 }],
+    }),
+  )
+  const attempts = (): number => world.simulator.calls.counts('AssignPrivateIpAddresses').attempts
+  const before = attempts()
+  const again = { ...action, ipv4: { ...action.ipv4, availableForAllocation: 5 } }
+  const outcome = await drive(world, joined.node.allocateIPs(again, CONTEXT))
+  expect(outcome).toMatchObject({ kind: 'failed', error: { kind: 'exhausted', reason: 'prefixExhausted' } })
+  expect(attempts() - before).toBe(1)
 })
 
 test('why a node gets no prefixes is said once, and once more when that is over', async () => {
