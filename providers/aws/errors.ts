@@ -175,6 +175,11 @@ export function isPermissionMissing(error: unknown): boolean {
   return error instanceof CloudAPIError && error.code === 'UnauthorizedOperation'
 }
 
+/** The endpoint does not have the action: a private or older one that speaks EC2. */
+export function isActionUnknown(error: unknown): boolean {
+  return error instanceof CloudAPIError && (error.code === 'InvalidAction' || error.code === 'NotImplemented')
+}
+
 /** The label of a failed call in the metrics: the status line of the answer, or `Failed` when there was none. */
 export function responseCodeOf(error: CloudAPIError): string {
   const status = httpStatusOf(error.cause)

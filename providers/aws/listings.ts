@@ -17,7 +17,7 @@ import { parseIPv4CIDR } from '../../src/ipam/ip-range.ts'
 import type { Limits, RouteTable, SecurityGroup, Subnet, Tags, VirtualNetwork } from '../../src/ipam/types.ts'
 import type { CallContext } from '../../src/runtime/call-priority.ts'
 import { requestFilters, type EC2Caller } from './ec2-caller.ts'
-import { isPermissionMissing } from './errors.ts'
+import { isActionUnknown, isPermissionMissing } from './errors.ts'
 import { chunks, splitFilters, tagFilters } from './filters.ts'
 import { parseInterface, tagsOf, type ListedInterface } from './parse-interface.ts'
 import type { EC2Filter } from './types.ts'
@@ -122,7 +122,7 @@ export class EC2Listings {
   }
 
   /**
-   * Through GetSecurityGroupsForVpc where the VPC is known and the account allows it (small answers, no rules), else through
+   * Through GetSecurityGroupsForVpc where the VPC is known and account and endpoint have it (small answers, no rules), else through
    * DescribeSecurityGroups.
    *
    * @throws CloudAPIError
@@ -133,9 +133,12 @@ export class EC2Listings {
       try {
         return await this.#securityGroupsForVPC(vpcID, context)
       } catch (error) {
-        if (!isPermissionMissing(error)) throw error
+        if (!isPermissionMissing(error) && !isActionUnknown(error)) throw error
         this.#isGroupListingForVPCDenied = true
-        this.#log.warn({ action: 'GetSecurityGroupsForVpc' }, 'Permission missing, listing all security groups')
+        this.#log.warn(
+          { action: 'GetSecurityGroupsForVpc', error },
+          'Cannot list the groups of the VPC, listing all groups',
+        )
       }
     }
     const wire = requestFilters(vpcFilter(vpcID))

@@ -252,9 +252,12 @@ describe('infrastructure', () => {
     expect(ec2.calls[0]?.input['MaxResults']).toBe(100)
   })
 
-  test('without permission for the new listing of groups the old one is used from then on', async () => {
+  test.each([
+    ['UnauthorizedOperation', 403],
+    ['InvalidAction', 400],
+  ])('without the new listing of groups (%s) the old one is used from then on', async (code, status) => {
     const { api, ec2, log } = world(({ action }) =>
-      action === 'GetSecurityGroupsForVpc' ? ec2Error('UnauthorizedOperation', 'no', 403) : undefined,
+      action === 'GetSecurityGroupsForVpc' ? ec2Error(code, 'no', status) : undefined,
     )
     await api.listings.describeSecurityGroups('vpc-1', contextOf())
     await api.listings.describeSecurityGroups('vpc-1', contextOf())
