@@ -87,7 +87,10 @@ export class MultiPoolManager implements CiliumNodeSubscriber {
       onError: (error, attempt) => log.warn({ error, attempt }, 'Unable to write the pools of the own CiliumNode'),
     })
     // Demand that fades must be taken back, also when nothing else happens on the node.
-    this.#expiry = timers.timer(() => this.#requestSync())
+    this.#expiry = timers.timer(() => {
+      this.#pending.removeExpired()
+      this.#requestSync()
+    })
   }
 
   onAdd(json: JSONObject): void {

@@ -1,5 +1,6 @@
 import type { AdapterRegistry } from '../adapter.ts'
 import type { Suite } from '../load-vectors.ts'
+import { agentAdapters } from './agent.ts'
 import { awsAdapters } from './aws.ts'
 import { controllerAdapters } from './controller.ts'
 import { coreAdapters } from './core.ts'
@@ -10,5 +11,5 @@ export const ALL_ADAPTERS: Readonly<Record<Suite, AdapterRegistry>> = {
   aws: awsAdapters,
   azure: {},
   alibabacloud: {},
-  agent: {},
+  agent: agentAdapters,
 }
