@@ -3,6 +3,7 @@ import { KubernetesAPIError } from '../kubernetes/errors.ts'
 import { CILIUM_NODES_PATH, NODES_PATH, PODS_PATH } from '../kubernetes/paths.ts'
 import { assertNever } from '../runtime/assert.ts'
 import { StartError } from './controller-start-error.ts'
+import { plainWords } from './plain-words.ts'
 
 /** What the controller reads all the time: without one of them it would run and silently do less. */
 const NEEDED: readonly (readonly [path: string, what: string])[] = [
@@ -56,11 +57,7 @@ function explain(error: KubernetesAPIError, server: string, source: string, what
   }
 }
 
-/** Without the request in front: the message names the server already. OpenSSL's words are several lines, and say little. */
+/** Without the request in front: the message names the server already. */
 function wordsOf(error: KubernetesAPIError): string {
-  const words = error.message
-    .replace(/^GET \S+: /, '')
-    .replaceAll(/\s+/g, ' ')
-    .trim()
-  return words.includes('wrong version number') ? 'it answers without TLS, so its address begins with http://' : words
+  return plainWords(error.message.replace(/^GET \S+: /, ''))
 }

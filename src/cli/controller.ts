@@ -22,6 +22,7 @@ import { Leader } from './controller-leader.ts'
 import type { InstanceMetadata } from './controller-metadata.ts'
 import { checkAPIServer } from './controller-preflight.ts'
 import { StartError } from './controller-start-error.ts'
+import { plainWords } from './plain-words.ts'
 
 /** Everything that a controller needs of its surroundings; nothing global is read inside. */
 export interface ControllerOptions {
@@ -259,7 +260,7 @@ function endOf(error: unknown): Error {
       error.kind === 'denied'
         ? 'Check the credentials (AWS_ACCESS_KEY_ID, or the role of the pod) and that they have the policy of deploy/aws'
         : 'Check the region, the endpoint (--ec2-api-endpoint) and the network'
-    return new StartError(`The cloud API cannot be used: ${error.message}. ${advice}`, { cause: error })
+    return new StartError(`The cloud API cannot be used: ${plainWords(error.message)}. ${advice}`, { cause: error })
   }
   return error instanceof Error ? error : new Error(String(error))
 }
