@@ -224,7 +224,10 @@ export class MaintenancePass {
   #absorb(step: MaintenanceStep, outcome: StepOutcome, progress: Progress): void {
     const { clock, random } = this.#services
     const nowMs = clock.now()
-    const wasInterrupted = this.#upkeep?.controller.signal.aborted === true
+    const interruption = this.#upkeep?.controller.signal
+    // What had been sent comes to its end all the same; what had not has had no effect.
+    const wasInterrupted =
+      outcome.kind === 'failed' && interruption?.aborted === true && outcome.error === interruption.reason
     this.#upkeep = undefined
     if (step.kind === 'readInstance' && !wasInterrupted) {
       this.#node.apply({ kind: 'readTried', nowMs, chance: random.next() })
@@ -250,8 +253,6 @@ export class MaintenancePass {
         return
       case 'failed':
         if (!wasInterrupted) this.#fail(outcome.failure, outcome.isInstanceRunning, progress)
-        // A release may have been on its way: only a read tells.
-        else if (!isProof(step)) this.#fail({ ...outcome.failure, kind: 'stale' }, true, progress)
         return
       default:
         outcome satisfies never

@@ -1,7 +1,6 @@
 import type { CiliumNode } from '../ipam/cilium-node.ts'
 import type { SyncResult } from '../ipam/contracts.ts'
 import type { DestroyPermit } from '../ipam/plan-maintenance.ts'
-import type { PoolQuotaMap } from '../ipam/types.ts'
 import { clusterSizeDependentInterval } from '../runtime/backoff.ts'
 import { CALL_PRIORITIES } from '../runtime/call-priority.ts'
 import { KeyedQueue } from '../runtime/keyed-queue.ts'
@@ -63,7 +62,6 @@ export class NodeManager {
   #isListed = false
   #hasFullSync = false
   #contested: { readonly node: string; readonly field: OwnField } | undefined
-  #quota: PoolQuotaMap = new Map()
 
   constructor(options: NodeManagerOptions) {
     this.#options = options
@@ -130,7 +128,8 @@ export class NodeManager {
     }
     if (signal.aborted) abandon()
     signal.addEventListener('abort', abandon, { once: true })
-    await Promise.all(nodes.map((node) => node.drain()))
+    // A change that was sent is not taken back, and its answer may be long in coming: nobody waits for it beyond the grace period.
+    await Promise.race([Promise.all(nodes.map((node) => node.drain())), whenAborted(signal)])
     signal.removeEventListener('abort', abandon)
     abandon()
     this.#timers.stop()
@@ -281,6 +280,11 @@ export class NodeManager {
     return ![...this.#nodes.values()].some((node) => node.isBusy)
   }
 
+  /** Another controller writes our fields: until a restart nothing is written, and nothing given back. */
+  get isContested(): boolean {
+    return this.#contested !== undefined
+  }
+
   #isSilent(): boolean {
     return !this.#isPrepared || this.#contested !== undefined
   }
@@ -374,16 +378,12 @@ export class NodeManager {
       : { kind: 'deferred', untilMs: allowedAtMs }
   }
 
-  /** Room in a subnet that had none ends the wait of the nodes that found it full. */
+  /** Room in a subnet ends the wait of the nodes that found it full, be it by the last sync or by a call since. */
   #updateQuota(): void {
     const quota = this.#options.implementation.getPoolQuota()
     this.#gauges.setQuota(quota)
-    for (const [poolID, { availableIPs }] of quota) {
-      const before = this.#quota.get(poolID)
-      if (availableIPs <= 0 || before === undefined || before.availableIPs > 0) continue
-      for (const node of this.#nodes.values()) node.roomAppeared(poolID)
-    }
-    this.#quota = quota
+    const open = new Set([...quota].filter(([, { availableIPs }]) => availableIPs > 0).map(([poolID]) => poolID))
+    for (const node of this.#nodes.values()) node.roomSeen(open)
   }
 
   #stopWriting(node: string, field: OwnField): void {
@@ -395,4 +395,11 @@ export class NodeManager {
       'Another controller writes the same fields of a CiliumNode; stop its IPAM, then restart this one. Nothing is written from now on',
     )
   }
+}
+
+function whenAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
 }

@@ -214,11 +214,11 @@ export class Node implements NodeHost {
     return this.#why.kind === 'releaseDeferred' || this.#why.kind === 'instanceMissing'
   }
 
-  /** Room appeared in a subnet. */
-  roomAppeared(poolID: string): void {
+  /** A sync has found room in these subnets. */
+  roomSeen(poolIDs: ReadonlySet<string>): void {
     const { failure } = this.#state
     const exhausted = failure?.exhaustedPoolID ?? (this.#why.kind === 'subnetExhausted' ? this.#why.poolID : undefined)
-    if (exhausted !== poolID && exhausted !== '') return
+    if (exhausted === undefined || poolIDs.size === 0 || (exhausted !== '' && !poolIDs.has(exhausted))) return
     this.apply({ kind: 'passEnded', failure: undefined })
     this.#maintainer.trigger('room in subnet')
   }

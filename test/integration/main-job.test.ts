@@ -238,6 +238,20 @@ describe('a subnet', () => {
   })
 })
 
+describe('room', () => {
+  test('in a subnet that our own calls had filled is used after the next full sync', async () => {
+    const of = await settled(2, { nodeCount: 1, subnetBits: 24 })
+    await of.advance(30_000 - of.clock.now())
+    for (const subnet of [FIRST_SUBNET, SIBLING_SUBNET])
+      of.cloud.occupy(subnet, { leaveFree: 2 }, of.clock.now() + 10_000)
+    of.startPods(of.node(0)!, 14)
+    await of.advance(12_000)
+    expect(await of.watch.unserved()).toHaveLength(1)
+    // By itself the node would look again at 90 s; a full sync comes after 54 to 66 s.
+    await of.converge(28_000)
+  })
+})
+
 describe('a release', () => {
   test.each(['marked-for-release', 'ready-for-release', 'released'])(
     'goes on after a restart at %s, and takes no pod its address',

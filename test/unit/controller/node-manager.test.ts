@@ -308,6 +308,22 @@ describe('stop', () => {
     await stopped
   })
 
+  test('does not wait for the answer to a change beyond the grace period', async () => {
+    const fleet = new FakeFleet()
+    await fleet.start()
+    fleet.provider.launch('i-node-1')
+    fleet.provider.learn('i-node-1')
+    fleet.join()
+    const operations = fleet.node().operations
+    Object.assign(operations ?? {}, { allocateIPs: () => new Promise(() => undefined) })
+    await fleet.advance(100)
+    const grace = new AbortController()
+    const stopped = fleet.manager.stop(grace.signal)
+    await fleet.settle()
+    grace.abort(new Error('grace period over'))
+    await stopped
+  })
+
   test('ends in time although work in the background does not', async () => {
     const fleet = new FakeFleet()
     await fleet.start()
