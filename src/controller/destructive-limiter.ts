@@ -9,6 +9,7 @@ export class DestructiveLimiter {
   readonly #callsPerMinute: number
   /** Times of the calls of the last minute, oldest first; at most as many as the limit. */
   readonly #taken: number[] = []
+  #isStopped = false
 
   /** @param callsPerMinute 0 stops them all */
   constructor(callsPerMinute: number) {
@@ -21,7 +22,7 @@ export class DestructiveLimiter {
    * An action of more calls than the limit waits for an empty window: it could not be made at all otherwise.
    */
   allowedAtMs(nowMs: number, count = 1): number | undefined {
-    if (this.#callsPerMinute <= 0) return undefined
+    if (this.#isStopped || this.#callsPerMinute <= 0) return undefined
     this.#forget(nowMs)
     const surplus = this.#taken.length + Math.min(count, this.#callsPerMinute) - this.#callsPerMinute
     if (surplus <= 0) return nowMs
@@ -35,6 +36,11 @@ export class DestructiveLimiter {
     if (allowedAtMs === undefined || allowedAtMs > nowMs) return false
     for (let call = 0; call < count; call++) this.#taken.push(nowMs)
     return true
+  }
+
+  /** No further call is made: another controller is at work, and what looks left over may be its own. */
+  stop(): void {
+    this.#isStopped = true
   }
 
   #forget(nowMs: number): void {

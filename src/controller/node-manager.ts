@@ -384,6 +384,7 @@ export class NodeManager {
     this.#gauges.setQuota(quota)
     const open = new Set([...quota].filter(([, { availableIPs }]) => availableIPs > 0).map(([poolID]) => poolID))
     for (const node of this.#nodes.values()) node.roomSeen(open)
+    this.destructiveLimiter.stop()
   }
 
   #stopWriting(node: string, field: OwnField): void {

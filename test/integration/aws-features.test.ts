@@ -265,25 +265,44 @@ describe('the rest', () => {
     ).toEqual((await held()).toSorted())
   })
 
+  /** An interface that hangs on nothing. @returns its ID */
+  const leave = (tags: Readonly<Record<string, string>>): string =>
+    makeInterface(world.ec2.cloud, {
+      subnet: world.ec2.cloud.subnet(NODES),
+      interfaceType: 'interface',
+      description: 'left',
+      groups: [],
+      tags: new Map(Object.entries(tags)),
+      primary: undefined,
+      ipv4: { addresses: [], addressCount: 0, prefixes: [], prefixCount: 0 },
+      ipv6: { addressCount: 0, prefixCount: 0 },
+    }).id
+
   test('a leftover interface is found and deleted; others stay', async () => {
     start().addNode('a')
-    const leave = (tags: Readonly<Record<string, string>>): string =>
-      makeInterface(world.ec2.cloud, {
-        subnet: world.ec2.cloud.subnet(NODES),
-        interfaceType: 'interface',
-        description: 'left',
-        groups: [],
-        tags: new Map(Object.entries(tags)),
-        primary: undefined,
-        ipv4: { addresses: [], addressCount: 0, prefixes: [], prefixCount: 0 },
-        ipv6: { addressCount: 0, prefixCount: 0 },
-      }).id
     const ours = leave(GC_TAGS)
     const others = leave({ ...GC_TAGS, 'io.cilium/cluster-name': 'other' })
     await world.startController(['--cluster-name=test', '--eni-gc-interval=200ms'])
     await until(() => world.ec2.cloud.interfaces.get(ours) === undefined)
     expect(world.ec2.cloud.interfaces.get(others)).toBeDefined()
     await served('a')
+  })
+
+  test('beside another controller leftover interfaces stay: they may be its own', async () => {
+    start().addNode('a')
+    const controller = await world.startController(['--cluster-name=test', '--eni-gc-interval=200ms'])
+    await served('a')
+    for (let last = 1; controller.manager?.readiness().ok === true; last++) {
+      const pool = { [`10.0.15.${last}`]: { resource: 'eni-other' } }
+      await world.request('PATCH', '/apis/cilium.io/v2/ciliumnodes/a', { spec: { ipam: { pool } } })
+      await served('a', 1)
+      if (last > 100) throw new Error('the other controller was not noticed')
+    }
+    const leftover = leave(GC_TAGS)
+    const listings = (): number => world.ec2.calls.counts('DescribeNetworkInterfaces').attempts
+    const before = listings()
+    await until(() => listings() >= before + 4)
+    expect(world.ec2.cloud.interfaces.get(leftover)).toBeDefined()
   })
 
   test('region and VPC come from the metadata service where they are not configured', async () => {

@@ -26,6 +26,12 @@ describe('DestructiveLimiter', () => {
     expect(limiter.allowedAtMs(1_000_000)).toBeUndefined()
   })
 
+  test('allows none once it is stopped', () => {
+    const limiter = new DestructiveLimiter(10)
+    limiter.stop()
+    expect([limiter.take(0), limiter.allowedAtMs(60_000)]).toEqual([false, undefined])
+  })
+
   test('an action of several calls takes as many', () => {
     const limiter = new DestructiveLimiter(3)
     expect(limiter.take(0, 2)).toBe(true)
