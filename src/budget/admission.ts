@@ -11,6 +11,8 @@ import type { WaitingCall } from './waiting-calls.ts'
 const TIMER_GRAIN_MS = 1
 /** Waits are rounded up to the grain, except for what rounding errors add (ms). */
 const ROUNDING_MS = 1e-6
+/** Why an alarm was taken back. One for all: an abort without a reason builds an exception with a stack. */
+const REARMED = new Error('another alarm took its place')
 /** More waiting calls than this are a leak of ours: a node has a few at most (count). */
 const MAX_WAITING = 1_000_000
 
@@ -149,7 +151,7 @@ export class Admission {
 
   #setAlarm(waitMs: number, nowMs: number): void {
     if (waitMs === Number.POSITIVE_INFINITY) {
-      this.#alarm?.controller.abort()
+      this.#alarm?.controller.abort(REARMED)
       this.#alarm = undefined
       return
     }
@@ -157,7 +159,7 @@ export class Admission {
     const dueMs = nowMs + sleepMs
     // An alarm that rings too early finds nothing to do and is set again.
     if (this.#alarm !== undefined && this.#alarm.dueMs <= dueMs) return
-    this.#alarm?.controller.abort()
+    this.#alarm?.controller.abort(REARMED)
     const alarm = { dueMs, controller: new AbortController() }
     this.#alarm = alarm
     this.#clock.sleep(sleepMs, alarm.controller.signal).then(

@@ -1,5 +1,6 @@
 import { install } from '@sinonjs/fake-timers'
 import type { Clock } from '../runtime/clock.ts'
+import { TimerQueue } from '../runtime/timer.ts'
 
 /** What the wall clock shows at the start of every virtual run. */
 const EPOCH_MS = Date.UTC(2026, 0, 1)
@@ -14,8 +15,8 @@ const realSetImmediate = globalThis.setImmediate
 
 /**
  * Virtual time for the whole process (docs/decisions/0004-one-clock.md): third-party code is driven through the replaced globals
- * `setTimeout`, `clearTimeout`, `setInterval`, `clearInterval` and `Date`, our own through `clock`. Immediates, ticks and microtasks
- * stay real.
+ * `setTimeout`, `clearTimeout`, `setInterval`, `clearInterval` and `Date`, our own through `clock`, whose sleepers share one of those
+ * timers: replaced ones are searched one by one. Immediates, ticks and microtasks stay real.
  *
  * Time moves in `run` alone, to the next timer, and only once nothing is left that can go on without it: no promise, no immediate,
  * no file. The in-process simulators answer in promises and timers, so a request that is under way holds time back exactly as long as
@@ -32,30 +33,19 @@ export class VirtualTime {
       shouldClearNativeTimers: true,
     })
     this.#timers = timers
-    this.clock = {
+    const base: Clock = {
       now: () => timers.now - EPOCH_MS,
       wallTime: () => new timers.Date(timers.now),
       sleep: (ms, signal) =>
-        new Promise<void>((resolve, reject) => {
-          if (signal.aborted) {
-            reject(signal.reason as Error)
-            return
-          }
-          const onAbort = (): void => {
-            timers.clearTimeout(timer)
-            reject(signal.reason as Error)
-          }
-          // Whole milliseconds, rounded up: who sleeps until a moment finds that it has come.
-          const timer = timers.setTimeout(
-            () => {
-              signal.removeEventListener('abort', onAbort)
-              resolve()
-            },
-            Math.ceil(Math.max(ms, 0)),
-          )
-          signal.addEventListener('abort', onAbort, { once: true })
+        new Promise<void>((resolve) => {
+          const timer = timers.setTimeout(() => resolve(), Math.max(ms, 0))
+          signal.addEventListener('abort', () => timers.clearTimeout(timer), { once: true })
         }),
     }
+    const sleepers = new TimerQueue(base, (error) => {
+      throw error
+    })
+    this.clock = { ...base, sleep: (ms, signal) => sleep(ms, signal, base, sleepers) }
   }
 
   /**
@@ -88,6 +78,26 @@ export class VirtualTime {
   uninstall(): void {
     this.#timers.uninstall()
   }
+}
+
+/** Whole milliseconds, rounded up: who sleeps until a moment finds that it has come. */
+function sleep(ms: number, signal: AbortSignal, clock: Clock, sleepers: TimerQueue): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) {
+      reject(signal.reason as Error)
+      return
+    }
+    const onAbort = (): void => {
+      timer.cancel()
+      reject(signal.reason as Error)
+    }
+    const timer = sleepers.timer(() => {
+      signal.removeEventListener('abort', onAbort)
+      resolve()
+    })
+    timer.setAt(clock.now() + Math.ceil(Math.max(ms, 0)))
+    signal.addEventListener('abort', onAbort, { once: true })
+  })
 }
 
 /**

@@ -1,5 +1,8 @@
 import type { Clock } from '../runtime/clock.ts'
 
+/** Why a deadline's timer was ended. One for all: an abort without a reason builds an exception with a stack, at every request. */
+const IN_TIME = new Error('the work ended in time')
+
 /** A controller that follows its parent until released; a long-lived parent keeps no trace of it afterwards. */
 export function childController(parent: AbortSignal): { readonly controller: AbortController; release(): void } {
   const controller = new AbortController()
@@ -39,7 +42,7 @@ export async function withDeadline<T>(
     succeeded = true
     return result
   } finally {
-    timer.abort()
+    timer.abort(IN_TIME)
     if (!succeeded || options.staysLinked !== true) child.release()
   }
 }
