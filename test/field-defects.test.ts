@@ -30,7 +30,24 @@ function hasTest(text: string, name: string): boolean {
   return new RegExp(String.raw`\(\s*(['"\`])${title}\1,\s*(?:async )?\(`).test(text)
 }
 
+/** Rows of the AWS table: | 1 | … | `file`: "part of a title", …; … | */
+function parseAWSRows(document: string): Pick<Row, 'id' | 'tests'>[] {
+  return [...document.matchAll(/^\| (\d+) \|.*\|([^|]*)\|$/gm)].map(([, id = '', last = '']) => ({
+    id,
+    tests: [...last.matchAll(/`([^`]+)`: ((?:"[^"]+"(?:, )?)+)/g)].flatMap(([, file = '', names = '']) =>
+      [...names.matchAll(/"([^"]+)"/g)].map(([, name = '']) => ({ file, name })),
+    ),
+  }))
+}
+
+/** Whether a text in quotes has this part: a title, or the name of a row of a test's table. */
+function hasText(text: string, part: string): boolean {
+  const escaped = part.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`)
+  return new RegExp(String.raw`(?:^|[\s([{:,])(['"\`])(?:(?!\1).)*${escaped}`).test(text)
+}
+
 const document = readFileSync(join(root, 'docs/field-defects.md'), 'utf8')
+const awsRows = parseAWSRows(readFileSync(join(root, 'docs/field-defects-aws.md'), 'utf8'))
 const rows = parseRows(document)
 const IDS = [
   ...Array.from({ length: 35 }, (_, index) => `A${index + 1}`),
@@ -57,6 +74,22 @@ describe('docs/field-defects.md', () => {
   })
 })
 
+describe('docs/field-defects-aws.md', () => {
+  test('has its rows in order, and hardly one without a test', () => {
+    expect(awsRows.map(({ id }) => id)).toEqual(awsRows.map((_, index) => String(index + 1)))
+    expect(awsRows.length).toBeGreaterThanOrEqual(34)
+    expect(awsRows.filter(({ tests }) => tests.length === 0).map(({ id }) => id)).toEqual(['28'])
+  })
+
+  test.each(awsRows)('the tests of row $id are there', ({ tests }) => {
+    for (const { file, name } of tests) {
+      expect(existsSync(join(root, file)), `${file} exists`).toBe(true)
+      const text = readFileSync(join(root, file), 'utf8')
+      expect(hasText(text, name), `${file} has '${name}'`).toBe(true)
+    }
+  })
+})
+
 describe('the check itself', () => {
   const text = [
     "test('is served, whatever happens', async () => {",
@@ -75,6 +108,30 @@ describe('the check itself', () => {
     { name: "whose name has the word's apostrophe", found: true },
   ])('finds "$name": $found', ({ name, found }) => {
     expect(hasTest(text, name)).toBe(found)
+  })
+
+  test.each([
+    { part: 'served, whatever', found: true },
+    { part: 'async', found: false },
+    { part: 'no such text', found: false },
+  ])('finds the text "$part": $found', ({ part, found }) => {
+    expect(hasText(text, part)).toBe(found)
+  })
+
+  test('reads the tests of the AWS rows', () => {
+    expect(
+      parseAWSRows('| 7 | #1 | bad | good | `a.ts`: "b", "c d"; `e.ts`: "f" |\n| 8 | #2 | bad | good | — |'),
+    ).toEqual([
+      {
+        id: '7',
+        tests: [
+          { file: 'a.ts', name: 'b' },
+          { file: 'a.ts', name: 'c d' },
+          { file: 'e.ts', name: 'f' },
+        ],
+      },
+      { id: '8', tests: [] },
+    ])
   })
 
   test('reads tests and reasons of rows, and nothing else', () => {
