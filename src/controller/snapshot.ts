@@ -85,6 +85,9 @@ function cidrView(
   return { current, attached: cidrs.getAttachedCIDRs() }
 }
 
+/** Any read answers the question (monotonic ms). */
+const BEFORE_ANY_READ_MS = -1
+
 export interface HandshakeInput {
   readonly resource: CiliumNode
   readonly available: AllocationMap
@@ -152,7 +155,7 @@ export function snapshotOf(state: NodeState, input: SnapshotInput): NodeSnapshot
         ? { nextReadMs: Math.max(state.view.nextReadMs, input.missingReadsFromMs) }
         : undefined,
     limitsUnknownOf: state.view.kind === 'limitsUnknown' ? state.view.instanceType : allocation.limitsUnknownOf,
-    staleSinceMs: state.staleSinceMs,
+    staleSinceMs: state.staleSinceMs ?? (isInNeed && isUnverified(input) ? BEFORE_ANY_READ_MS : undefined),
     neededIPs,
     neededIPv6Prefixes,
     allocation: allocation.action,
@@ -181,6 +184,14 @@ function prefersNewInterface(state: NodeState, { resource, operations, pendingPo
     hasFailed: state.failure !== undefined,
     expectedWaitMs: (step) => pace.expectedWaitMs(step, priority),
   })
+}
+
+/**
+ * A node that is known from its own status alone, as after a restart, may have more than the status says. Where a ceiling was set it is
+ * read before anything is added; the others are served at once (docs/decisions/0009-start.md).
+ */
+function isUnverified({ resource, syncedAtMs }: SnapshotInput): boolean {
+  return syncedAtMs === undefined && resource.spec.ipam.maxAllocate > 0
 }
 
 function prepareAllocation(

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest'
+import { USUAL_LATENCY } from '../../simulators/aws/index.ts'
 import { CILIUM_NODES_PATH } from '../../simulators/kubernetes/index.ts'
 import type { JSONObject } from '../../simulators/kubernetes/index.ts'
 import { podAddresses } from '../../src/fleet/world-view.ts'
@@ -167,6 +168,23 @@ describe('a node', () => {
     await of.advance(1_000)
     await of.converge(6 * MINUTE)
   })
+})
+
+test('a ceiling holds when a controller begins with a status that its predecessor could not write', async () => {
+  const of = await settled(1, { nodeCount: 2, specs: [{ 'max-allocate': 20 }], latency: USUAL_LATENCY })
+  const node = of.node(0)!
+  const writes = { action: 'patch ciliumnodes*', match: { userAgent: 'berth-controller', name: node.facts.name } }
+  const refused = { ...writes, kind: 'error', code: 'InternalError', status: 500, message: 'etcd is down' }
+  of.kubernetesFaults.add(refused, {}, Number.POSITIVE_INFINITY)
+  of.startPods(node, 6)
+  await of.advance(5_000)
+  expect(interfacesOf(of, node)).toBe(2)
+  of.kill()
+  of.heal()
+  of.startPods(node, 4)
+  await of.advance(30_000)
+  await of.converge(10_000)
+  await of.assertInvariants()
 })
 
 describe('an attachment', () => {
