@@ -44,7 +44,7 @@ async function callEC2(of: Fleet, action: string, parameters: Readonly<Record<st
   const answered = of.cloud.ec2.router(request, new AbortController().signal)
   await of.clock.advance(1_000)
   const { status, body: text } = await answered
-  if (status !== 200) throw new Error(String(text))
+  if (status !== 200) throw new Error(`${action} was answered ${status}: ${JSON.stringify(text)}`)
 }
 
 async function patch(of: Fleet, node: FleetNode, body: JSONObject): Promise<void> {

@@ -56,7 +56,6 @@ export function randomRun(seed: number, stepCount: number, kinds?: readonly Step
  */
 export async function play({ options, steps }: FleetRun): Promise<PlayedRun> {
   const fleet = await startFleet(options)
-  ;(globalThis as any).fleet = fleet
   try {
     for (const { thenMs, ...step } of steps) {
       await fleet.apply(step)
@@ -87,9 +86,9 @@ export async function playShrinking(
   const playOnce = limits.play ?? play
   try {
     return await playOnce(run)
-  } catch (error) {
-    const shortest = await shrink(run, error, { ...limits, play: playOnce })
-    throw new Error(describe(run, shortest), { cause: shortest.error })
+  } catch (cause) {
+    const shortest = await shrink(run, cause, { ...limits, play: playOnce })
+    throw new Error(describe(run, shortest), { cause })
   }
 }
 
