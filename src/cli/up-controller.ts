@@ -62,7 +62,6 @@ export function controllerArguments(
   return [
     '--ipam=eni',
     '--cluster-name=berth-up',
-    '--cluster-name=berth-up',
     `--kubeconfig=${kubeconfigPath}`,
     '--k8s-namespace=kube-system',
     `--ec2-api-endpoint=${ec2URL}`,
@@ -70,5 +69,7 @@ export function controllerArguments(
     `--aws-vpc-id=${vpcID}`,
     `--aws-enable-prefix-delegation=${prefixDelegation}`,
     '--operator-prometheus-serve-addr=127.0.0.1:0',
+    // Calls may wait in long queues here, and a person waits for the prompt.
+    '--shutdown-grace-period=4s',
   ]
 }
