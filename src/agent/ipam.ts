@@ -360,7 +360,7 @@ export class IPAM {
 
   /** The pool that addresses of a request come from: without pools it is the default one, whatever was asked for. */
   #poolOf(family: Family, requested: Pool): Pool {
-    return this.#allocator(family)?.isPooled === true ? requested : POOL_DEFAULT
+    return this.#allocator(family)?.isPooled === false ? POOL_DEFAULT : requested
   }
 
   /** Of a request for any address: nothing named means the default pool. */
