@@ -115,13 +115,15 @@ export class FleetCloud {
     this.#occupied.push({ interfaceID: networkInterfaceId, untilMs })
   }
 
-  /** What others took leaves when its time is over. */
-  freeOccupied(nowMs: number): void {
+  /** What others took leaves when its time is over. @returns whether there was anything */
+  freeOccupied(nowMs: number): boolean {
+    const before = this.#occupied.length
     for (const occupied of this.#occupied.filter(({ untilMs }) => untilMs <= nowMs)) {
       this.#occupied.splice(this.#occupied.indexOf(occupied), 1)
       const iface = this.ec2.cloud.interfaces.get(occupied.interfaceID)
       if (iface !== undefined) discard(this.ec2.cloud, iface)
     }
+    return this.#occupied.length < before
   }
 
   get hasOccupied(): boolean {

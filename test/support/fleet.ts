@@ -63,6 +63,8 @@ export interface FleetNode {
 const LOOK_INTERVAL_MS = 500
 /** Least time between two writes of one agent (ms); real ones take 15 s. */
 const USUAL_AGENT_INTERVAL_MS = 1_000
+/** Until the next full sync has shown what others changed. @source src/controller/full-sync.ts, a minute and a tenth */
+const FULL_SYNC_PAUSE_MS = 70_000
 /** Longest pause of a watch before it goes on. @source src/kubernetes/backoff.ts */
 const WATCH_PAUSE_MS = 60_000
 /** @source src/ipam/node-state.ts, LONGEST_MISSING_READ_MS, stretched by a quarter */
@@ -374,7 +376,7 @@ export class Fleet {
     const nowMs = this.clock.now()
     this.ec2Faults.expire(nowMs)
     this.kubernetesFaults.expire(nowMs)
-    this.cloud.freeOccupied(nowMs)
+    if (this.cloud.freeOccupied(nowMs)) this.watch.everybodyWaits(FULL_SYNC_PAUSE_MS)
     if (this.#throttledUntilMs > 0 && this.#throttledUntilMs <= nowMs) {
       this.#throttledUntilMs = 0
       this.cloud.ec2.setThrottle(this.#options.throttle ?? 'documented')
