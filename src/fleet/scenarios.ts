@@ -104,10 +104,12 @@ export const SCENARIOS = {
       await fleet.world.populate()
       await settle()
       measureFromNow()
-      for (const name of fleet.world.nodeNames) {
+      const startMs = fleet.clock.now()
+      for (const [index, name] of fleet.world.nodeNames.entries()) {
+        // At fixed moments: what the removal itself takes is not added up.
+        await sleep(startMs + (index * 1000) / REPLACED_PER_SECOND - fleet.clock.now())
         await fleet.world.removeNode(name)
         await fleet.world.addNode()
-        await sleep(1000 / REPLACED_PER_SECOND)
       }
       await settle()
     },
