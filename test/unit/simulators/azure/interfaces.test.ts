@@ -12,6 +12,7 @@ import {
   startSimulator,
   withConfigurations,
 } from './support.ts'
+import type { Doc } from './support.ts'
 import type { AzureSimulatorOptions } from '../../../../simulators/azure/index.ts'
 
 async function withStandaloneVM(options: AzureSimulatorOptions = {}, subnetId = SUBNET) {
@@ -27,7 +28,7 @@ test('a write allocates the lowest free addresses at once and settles when its o
   expect(answer.status).toBe(200)
   expect(addresses(answer.body)).toEqual(['10.0.0.4', '10.0.0.5', '10.0.0.6'])
   expect(answer.body.properties.provisioningState).toBe('Updating')
-  expect(answer.body.properties.ipConfigurations.map((one: any) => one.properties.provisioningState)).toEqual([
+  expect(answer.body.properties.ipConfigurations.map((one: Doc) => one.properties.provisioningState)).toEqual([
     'Succeeded',
     'Updating',
     'Updating',
@@ -39,7 +40,7 @@ test('a write allocates the lowest free addresses at once and settles when its o
   expect((await get(url)).body).toMatchObject({ status: 'Succeeded', percentComplete: 100 })
   const after = (await get(NIC)).body
   expect(after.properties.provisioningState).toBe('Succeeded')
-  expect(after.properties.ipConfigurations.map((one: any) => one.properties.primary)).toEqual([true, false, false])
+  expect(after.properties.ipConfigurations.map((one: Doc) => one.properties.primary)).toEqual([true, false, false])
   expect(simulator.check()).toEqual([])
 })
 
@@ -99,7 +100,7 @@ describe('a write while another one runs', () => {
     expect(ended.status).toBe('Canceled')
     expect(ended.error.details[0].code).toBe('CanceledAndSupersededDueToAnotherOperation')
     expect((await get(newer.headers['azure-asyncoperation']!)).body.status).toBe('Succeeded')
-    expect((await get(NIC)).body.properties.ipConfigurations.map((one: any) => one.name)).toEqual(['ipconfig1', 'b'])
+    expect((await get(NIC)).body.properties.ipConfigurations.map((one: Doc) => one.name)).toEqual(['ipconfig1', 'b'])
     expect(simulator.check()).toEqual([])
   })
 
@@ -132,7 +133,7 @@ test('a subnet without room refuses the whole write; eleven addresses of a /28 c
   expect(simulator.check()).toEqual([])
 })
 
-test.each<{ name: string; change: (nic: any) => any; code: string; status?: number }>([
+test.each<{ name: string; change: (nic: Doc) => Doc; code: string; status?: number }>([
   {
     name: 'no primary',
     change: (nic) => withPrimary(withConfigurations(nic, configuration('a')), false),
@@ -209,7 +210,7 @@ test.each<{ name: string; change: (nic: any) => any; code: string; status?: numb
 const fixed = (privateIPAddress: string) =>
   configuration('a', { privateIPAllocationMethod: 'Static', privateIPAddress })
 
-function withPrimary(nic: any, primary: boolean): any {
+function withPrimary(nic: Doc, primary: boolean): Doc {
   nic.properties.ipConfigurations[0].properties.primary = primary
   return nic
 }

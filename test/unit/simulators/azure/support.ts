@@ -34,10 +34,13 @@ export const WORLD = {
   publicIPPrefixes: [{ id: PREFIX, tags: { pool: 'nodes' }, properties: { ipPrefix: '20.1.0.0/31' } }],
 }
 
+/** Any JSON: what an answer holds is asserted, not typed. */
+export type Doc = ReturnType<typeof JSON.parse>
+
 export interface Answer {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
-  readonly body: any
+  readonly body: Doc
   /** Code of an error answer, outer `error` or not. */
   readonly code: string | undefined
 }
@@ -110,7 +113,7 @@ export function configuration(name: string, more: Record<string, unknown> = {}) 
 }
 
 /** The document with further configurations on its (first) interface; also of a scale-set VM's model. */
-export function withConfigurations(document: any, ...added: readonly unknown[]): any {
+export function withConfigurations(document: Doc, ...added: readonly unknown[]): Doc {
   const copy = structuredClone(document)
   const owner = copy.properties.networkProfileConfiguration?.networkInterfaceConfigurations[0] ?? copy
   owner.properties.ipConfigurations.push(...added)
@@ -122,6 +125,6 @@ export function names(count: number, prefix = 'Cilium-'): string[] {
 }
 
 /** Addresses on an interface document, in order. */
-export function addresses(nic: any): string[] {
-  return nic.properties.ipConfigurations.map((one: any) => one.properties.privateIPAddress)
+export function addresses(nic: Doc): string[] {
+  return nic.properties.ipConfigurations.map((one: Doc) => one.properties.privateIPAddress)
 }
