@@ -73,8 +73,7 @@ export function makeInstances(cloud: Cloud, body: unknown): { readonly instances
   const [firstSubnet] = cloud.subnets.values()
   const subnetID = text('subnetId', firstSubnet?.id ?? '')
   const subnet = cloud.subnets.get(keyOf(subnetID))
-  if (subnet === undefined)
-    reader.fault('subnetId', subnetID === '' ? 'none is there' : `${subnetID} does not exist`)
+  if (subnet === undefined) reader.fault('subnetId', subnetID === '' ? 'none is there' : `${subnetID} does not exist`)
   reader.finish()
   if (subnet === undefined) return { instances: [] }
   const group = cloud.addGroup(groupName).name

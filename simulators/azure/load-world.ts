@@ -162,6 +162,7 @@ class Loader {
     if (prefixID !== undefined && prefix === undefined) throw new NetworkError(`${prefixID} does not exist`)
     const holder = textAt(objectAt(properties, 'ipConfiguration'), 'id')
     const address = parseIPv4(textAt(properties, 'ipAddress') ?? '')
+    const resourceGuid = textAt(properties, 'resourceGuid')
     const group = this.#cloud.addGroup(resourceGroup)
     const made = makePublicIP(
       this.#cloud,
@@ -176,6 +177,7 @@ class Loader {
         prefix,
         holder,
         ...(address === undefined ? {} : { address }),
+        ...(resourceGuid === undefined ? {} : { resourceGuid }),
       },
       types.length === 1,
     )

@@ -19,7 +19,7 @@ export interface Call {
   /** Who calls, for refusals. */
   readonly client: string
   /** How the script of faults lets a write of this call end. Drawn once for each call that starts one. */
-  scripted(): ScriptedEnd
+  readonly scripted: () => ScriptedEnd
 }
 
 export interface Answer {

@@ -68,7 +68,7 @@ export function putNIC(
   where: { readonly group: string; readonly name: string },
   body: JSONObject,
   conditions: Conditions,
-  scripted: ScriptedEnd,
+  scripted: () => ScriptedEnd,
 ): WrittenNIC {
   const group = cloud.group(where.group)
   const id = cloud.resourceID(group.name, NIC_TYPE, where.name)
@@ -109,7 +109,7 @@ export function putNIC(
     resourceKey: nic.key,
     durationMs: cloud.duration(cloud.settings.networkOperationMs),
     result: () => renderNIC(cloud, nic),
-    scripted,
+    scripted: scripted(),
     complete: (error) => {
       completeNIC(nic, error)
       return error

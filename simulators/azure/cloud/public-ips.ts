@@ -39,6 +39,8 @@ export interface WantedPublicIP {
   readonly holder: string | undefined
   /** As an unsigned integer; the lowest free one of the prefix otherwise. */
   readonly address?: number
+  /** Of a snapshot; drawn otherwise. */
+  readonly resourceGuid?: string
 }
 
 /**
@@ -60,7 +62,7 @@ export function makePublicIP(cloud: Cloud, wanted: WantedPublicIP, isListed: boo
     document: wanted.document,
     address: prefix === undefined ? (wanted.address ?? POOL_BASE + cloud.nextPublicIP()) : prefix.base + (index ?? 0),
     prefix,
-    resourceGuid: cloud.newUUID(),
+    resourceGuid: wanted.resourceGuid ?? cloud.newUUID(),
     holder: wanted.holder,
   }
   if (prefix !== undefined && index !== undefined) prefix.addresses.set(index, made)

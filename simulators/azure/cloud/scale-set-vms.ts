@@ -30,7 +30,7 @@ export function putScaleSetVM(
   vm: ScaleSetVM,
   body: JSONObject,
   conditions: Conditions,
-  more: { readonly client: string; readonly scripted: ScriptedEnd },
+  more: { readonly client: string; readonly scripted: () => ScriptedEnd },
 ): AsyncOperation {
   checkConditions(conditions, etagOf(vm))
   if (textAt(body, 'location') === undefined) throw fault('LocationRequired')
@@ -49,7 +49,7 @@ export function putScaleSetVM(
     resourceKey: vm.key,
     durationMs: cloud.duration(cloud.settings.computeOperationMs),
     result: () => JSON.stringify(presentScaleSetVM(cloud, vm, false)),
-    scripted: more.scripted,
+    scripted: more.scripted(),
     complete: (error) => complete(cloud, vm, wanted, error),
   })
   vm.operation = operation

@@ -21,7 +21,7 @@ function find(call: Call): NIC {
 function put(call: Call): Answer {
   const conditions = { ifMatch: call.headers['if-match'], ifNoneMatch: call.headers['if-none-match'] }
   const where = { group: groupOf(call), name: nameAt(call, 0) }
-  const { nic, created, operation } = putNIC(call.cloud, where, call.body(), conditions, call.scripted())
+  const { nic, created, operation } = putNIC(call.cloud, where, call.body(), conditions, call.scripted)
   return accepted(call, created ? 201 : 200, operation, renderNIC(call.cloud, nic))
 }
 

@@ -70,7 +70,7 @@ function putMachine(call: Call): Answer {
   }
   const conditions = { ifMatch: call.headers['if-match'], ifNoneMatch: call.headers['if-none-match'] }
   const body = call.body()
-  const operation = putScaleSetVM(call.cloud, vm, body, conditions, { client: call.client, scripted: call.scripted() })
+  const operation = putScaleSetVM(call.cloud, vm, body, conditions, { client: call.client, scripted: call.scripted })
   return accepted(call, 200, operation, JSON.stringify(presentScaleSetVM(call.cloud, vm, false)))
 }
 
