@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { parse, parseAllDocuments } from 'yaml'
 import { createKubernetesSimulator } from '../../../simulators/kubernetes/index.ts'
+import { OwnNode, untilPodCIDRs } from '../../../src/cli/agent-node.ts'
 import { checkAPIServer } from '../../../src/cli/controller-preflight.ts'
 import { describeOptions } from '../../../src/config/schema.ts'
 import { CiliumNodeAPI } from '../../../src/kubernetes/cilium-node-api.ts'
@@ -32,11 +33,13 @@ interface Manifest {
   readonly rules?: readonly Rule[]
 }
 
-const manifests = parseAllDocuments(read('deploy/kubernetes/rbac.yaml')).map((document) => document.toJS() as Manifest)
+const manifestsOf = (path: string): readonly Manifest[] =>
+  parseAllDocuments(read(path)).map((document) => document.toJS() as Manifest)
+const manifests = manifestsOf('deploy/kubernetes/rbac.yaml')
 
 /** `patch cilium.io/ciliumnodes/status`, as the rules allow it. */
-function allowed(kind: 'ClusterRole' | 'Role'): string[] {
-  const rules = manifests.filter((manifest) => manifest.kind === kind).flatMap((manifest) => manifest.rules ?? [])
+function allowed(kind: 'ClusterRole' | 'Role', of = manifests): string[] {
+  const rules = of.filter((manifest) => manifest.kind === kind).flatMap((manifest) => manifest.rules ?? [])
   return rules
     .flatMap(({ apiGroups, resources, verbs }) =>
       apiGroups.flatMap((group) =>
@@ -105,7 +108,48 @@ async function everyRequest(): Promise<string[]> {
   return [...taken].sort()
 }
 
+/** Does everything that a node's agent does with the API server. @returns the permissions that it took */
+async function everyRequestOfAgent(): Promise<string[]> {
+  const clock = new ManualClock()
+  const simulator = createKubernetesSimulator({ clock })
+  simulator.load([
+    { apiVersion: 'cilium.io/v2', kind: 'CiliumNode', metadata: { name: 'a' }, spec: {} },
+    { apiVersion: 'v1', kind: 'Node', metadata: { name: 'a' }, spec: {} },
+  ])
+  const taken = new Set<string>()
+  const transport = inProcessTransport((request, signal) => {
+    taken.add(permissionOf(request))
+    return simulator.router(request, signal)
+  })
+  const quiet = (): void => undefined
+  const random = { next: () => 0.5 }
+  const log = { debug: quiet, info: quiet, warn: quiet, error: quiet }
+  const limiter = new RateLimiter({ clock, qps: 100, burst: 100 })
+  const stop = new AbortController()
+  const shared = { client: new KubernetesClient({ transport, clock, random, limiter }), clock, random, log }
+  const events = { k8sEventReceived: quiet, k8sEventProcessed: quiet }
+  const node = new OwnNode({ ...shared, name: 'a', events, onChange: quiet, signal: stop.signal })
+  const stopped = node.watch()
+  await settle()
+  await node.patchStatus({ status: { ipam: { used: { '10.0.0.1': { owner: 'default/a' } } } } }, stop.signal)
+  await node.patchSpec({ spec: { ipam: { 'pre-allocate': 8 } } }, stop.signal)
+  const waiting = untilPodCIDRs('kubernetes', ['ipv4'], { ...shared, name: 'a', signal: stop.signal })
+  await settle()
+  simulator.load([{ apiVersion: 'v1', kind: 'Node', metadata: { name: 'a' }, spec: { podCIDR: '10.0.0.0/24' } }])
+  await settle()
+  expect(await waiting).toEqual({ ipv4: ['10.0.0.0/24'] })
+  stop.abort(new Error('done'))
+  simulator.close()
+  await stopped
+  return [...taken].sort()
+}
+
 describe('the RBAC rules', () => {
+  test('of the node agent allow what it requests, and nothing else', async () => {
+    const rules = manifestsOf('deploy/kubernetes/agent-rbac.yaml')
+    expect([...allowed('ClusterRole', rules), ...allowed('Role', rules)].sort()).toEqual(await everyRequestOfAgent())
+  })
+
   test('allow what the controller requests, and nothing else', async () => {
     expect([...allowed('ClusterRole'), ...allowed('Role')].sort()).toEqual(await everyRequest())
   })
@@ -127,6 +171,7 @@ describe('the RBAC rules', () => {
       .filter((path) => /\bclient\s*\.(get|mergePatch|create|delete|watch)\(/.test(read(`src/${path}`)))
       .sort()
     expect(speakers).toEqual([
+      'cli/agent-node.ts',
       'cli/controller-preflight.ts',
       'kubernetes/cilium-node-api.ts',
       'kubernetes/informer.ts',
