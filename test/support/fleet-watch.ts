@@ -284,7 +284,7 @@ export class FleetWatch {
   /** By what the resource says is used: what its agent has not reported yet nobody can serve. */
   #missing({ facts, generation, isStopped }: FleetNode, resource: JSONObject | undefined, available: number): number {
     if (isStopped) return 0
-    const capacity = this.#fleet.capacity.podAddresses
+    const capacity = this.#capacityOf(facts.instanceID)
     if (resource === undefined) return 1
     const { used, requested, preAllocate, minAllocate, maxAllocate } = readResource(resource)
     if (facts.instanceID !== readResource(resource).instanceID) return 0
@@ -292,6 +292,13 @@ export class FleetWatch {
       return missingAddresses({ available, used, preAllocate, minAllocate, maxAllocate, capacity })
     const ceiling = maxAllocate > 0 ? Math.min(maxAllocate, capacity) : capacity
     return Math.max(Math.min(Math.max(requested, minAllocate), ceiling) - available, 0)
+  }
+
+  /** Addresses that the instance can carry for pods (count); one that has had to fall back to single addresses carries no prefixes. */
+  #capacityOf(instanceID: string): number {
+    const { interfaces, slotsPerInterface, podAddresses: most } = this.#fleet.capacity
+    const own = this.#fleet.cloud.interfaces().filter((iface) => iface.instanceID === instanceID)
+    return own.some(({ addresses }) => addresses.length > 1) ? interfaces * (slotsPerInterface - 1) : most
   }
 
   #hasFree({ agent }: FleetNode): boolean {
