@@ -42,7 +42,7 @@ const SERVERS_TIME = `local time = redis.call('time')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)`
 
 /**
- * Connects to a Redis server (5 or newer, not a cluster) and holds each bucket in the reservoir of a Bottleneck limiter on its
+ * Connects to a Redis server (not a cluster) and holds each bucket in the reservoir of a Bottleneck limiter on its
  * Redis store: refilled by Redis, exactly, by Redis's own clock.
  *
  * Tokens are taken with `incrementReservoir`, one atomic script and one round trip. `schedule` would take two before each call

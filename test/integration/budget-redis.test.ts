@@ -1,5 +1,6 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { Redis } from 'ioredis'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { createAPIBudget } from '../../src/budget/api-budget.ts'
 import { redisSessions } from '../../src/budget/redis-session.ts'
@@ -8,17 +9,18 @@ import type { RedisSharedTokens, SharingChange } from '../../src/budget/redis-sh
 import type { BucketRate } from '../../src/budget/token-bucket.ts'
 import { systemClock } from '../../src/runtime/clock.ts'
 import { seededRandom } from '../../src/runtime/random.ts'
-import { hasRedisServer, pause, RedisServer, SlowLink } from './redis-server.ts'
+import { directHolder } from '../support/direct-holder.ts'
+import { hasRedisServer, pause, RedisServer } from './redis-server.ts'
 
 const clock = systemClock()
-/** In Redis: 40 tokens, as 0.5 s of refills are kept back for ways of different length. */
-const RATE: BucketRate = { size: 60, refillPerSecond: 40 }
-const IN_REDIS: BucketRate = { size: 40, refillPerSecond: 40 }
+const RATE: BucketRate = { size: 50, refillPerSecond: 20 }
+/** In Redis: 0.5 s of refills less, which are kept back for ways of different length. A stall of 2 s loses no token. */
+const SIZE_IN_REDIS = 40
 
 const cleanups: (() => void | Promise<void>)[] = []
 
 afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+  await Promise.allSettled(cleanups.splice(0).map(async (cleanup) => cleanup()))
 })
 
 async function startRedis(password?: string): Promise<RedisServer> {
@@ -32,6 +34,7 @@ class Controller {
   readonly changes: SharingChange[] = []
   readonly shared: RedisSharedTokens
   readonly #budget
+  readonly #work: Promise<void>[] = []
   #isStopped = false
 
   private constructor(shared: RedisSharedTokens, changes: SharingChange[]) {
@@ -42,6 +45,7 @@ class Controller {
       clock,
       random: seededRandom(1),
       isThrottled: () => undefined,
+      holder: directHolder,
       shared,
     })
   }
@@ -56,7 +60,7 @@ class Controller {
     })
     const controller = new Controller(shared, changes)
     cleanups.push(() => {
-      controller.stop()
+      void controller.stop()
       shared.close()
     })
     return controller
@@ -82,11 +86,13 @@ class Controller {
     const work = async (): Promise<void> => {
       while (!this.#isStopped) await this.call()
     }
-    for (let index = 0; index < calls; index++) void work()
+    this.#work.push(...Array.from({ length: calls }, work))
   }
 
-  stop(): void {
+  /** Begins no call any more. @returns when those that wait have been made */
+  async stop(): Promise<void> {
     this.#isStopped = true
+    await Promise.all(this.#work)
   }
 
   /** Calls per second over the given time from now. */
@@ -127,8 +133,8 @@ describe.skipIf(!hasRedisServer)('the API budget shared through a real Redis (ne
     const seconds = (clock.now() - sinceMs) / 1000
     const total = a.sentAtMs.length + b.sentAtMs.length
     expect(burst([a, b])).toBeLessThanOrEqual(RATE.size)
-    expect(total).toBeGreaterThanOrEqual(0.95 * (IN_REDIS.size + seconds * IN_REDIS.refillPerSecond))
-    for (const rate of rates) expect(rate).toBeGreaterThan(15)
+    expect(total).toBeGreaterThanOrEqual(0.9 * (SIZE_IN_REDIS + seconds * RATE.refillPerSecond))
+    for (const rate of rates) expect(rate).toBeGreaterThan(7)
   })
 
   test('one controller gets everything while the other wants nothing', async () => {
@@ -137,7 +143,7 @@ describe.skipIf(!hasRedisServer)('the API budget shared through a real Redis (ne
     await b.call()
     a.saturate()
     await pause(1200)
-    expect(await a.rate(1500)).toBeGreaterThan(37)
+    expect(await a.rate(2000)).toBeGreaterThan(18)
   })
 
   test('accounts and actions have buckets of their own', async () => {
@@ -148,20 +154,21 @@ describe.skipIf(!hasRedisServer)('the API budget shared through a real Redis (ne
     )
     const sinceMs = clock.now()
     await Promise.all(all)
-    expect(clock.now() - sinceMs).toBeLessThan(500) // shared, the last of 160 would have waited for 3 s
+    expect(clock.now() - sinceMs).toBeLessThan(3000) // shared, the last of 160 would have waited for 6 s
   })
 
-  test('a call waits for one round trip, however many there are', async () => {
-    const server = await startRedis()
-    const link = await SlowLink.open(server.port, 60)
-    cleanups.push(() => link.close())
-    const a = await Controller.start(link.url)
+  test('the calls of one moment cost one script', async () => {
+    const { url } = await startRedis()
+    const observer = new Redis(url)
+    cleanups.push(() => observer.disconnect())
+    const scripts = async (): Promise<number> =>
+      Number(/cmdstat_evalsha:calls=(\d+)/.exec(await observer.info('commandstats'))?.[1] ?? 0)
+    const a = await Controller.start(url)
     await a.call() // the first one opens the bucket
-    const sinceMs = clock.now()
+    const before = await scripts()
     await Promise.all(Array.from({ length: 30 }, () => a.call()))
-    const waitedMs = clock.now() - sinceMs
-    expect(waitedMs).toBeGreaterThanOrEqual(115)
-    expect(waitedMs).toBeLessThan(230) // 120 and what this process takes; two would be 240 and that
+    // Two buckets, one of them the start's own, show a sign of life each second; a script for every call would be 30 and more.
+    expect((await scripts()) - before).toBeLessThan(15)
   })
 
   test("Redis's clock counts: a controller whose clock is an hour ahead gets no more tokens", async () => {
@@ -187,16 +194,15 @@ describe.skipIf(!hasRedisServer)('the API budget shared through a real Redis (ne
     await server.kill()
     await until(() => a.changes.length > 0 && b.changes.length > 0)
     await pause(600)
-    for (const rate of await Promise.all([a.rate(1500), b.rate(1500)])) {
-      expect(rate).toBeGreaterThan(17)
-      expect(rate).toBeLessThan(22)
+    for (const rate of await Promise.all([a.rate(2000), b.rate(2000)])) {
+      expect(rate).toBeGreaterThan(8)
+      expect(rate).toBeLessThan(12.5)
     }
     for (const { changes } of [a, b]) expect(changes).toMatchObject([{ kind: 'alone', controllers: 2 }])
     await server.start()
     await until(() => a.changes.length === 2 && b.changes.length === 2)
-    b.stop()
-    await pause(1000)
-    expect(await a.rate(1500)).toBeGreaterThan(37)
+    await b.stop()
+    expect(await a.rate(2000)).toBeGreaterThan(16)
     expect(a.changes.map(({ kind }) => kind)).toEqual(['alone', 'shared'])
     expect(burst([a, b])).toBeLessThanOrEqual(RATE.size)
   })

@@ -2,7 +2,8 @@ import { spawn, spawnSync } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer, connect } from 'node:net'
-import type { AddressInfo, Server, Socket } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import process from 'node:process'
 
 /** Whether Debian's `redis-server` is there. */
 export const hasRedisServer = spawnSync('redis-server', ['--version'], { stdio: 'ignore' }).status === 0
@@ -12,6 +13,11 @@ export class RedisServer {
   readonly port: number
   readonly #password: string
   #process: ChildProcess | undefined
+  /** Also when the test's process ends before the test does. */
+  readonly #end = (): void => {
+    process.off('exit', this.#end)
+    this.#process?.kill('SIGKILL')
+  }
 
   private constructor(port: number, password: string) {
     this.port = port
@@ -33,6 +39,7 @@ export class RedisServer {
     const password = this.#password === '' ? [] : ['--requirepass', this.#password]
     const child = spawn('redis-server', [...args, ...password, '--dir', '/tmp'], { stdio: 'ignore' })
     this.#process = child
+    process.once('exit', this.#end)
     for (let attempt = 0; attempt < 500 && !(await answers(this.port)); attempt++) await pause(10)
   }
 
@@ -47,50 +54,10 @@ export class RedisServer {
 
   async kill(): Promise<void> {
     const child = this.#process
-    this.#process = undefined
-    if (child === undefined || child.exitCode !== null) return
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
     const gone = once(child, 'exit')
-    child.kill('SIGKILL')
+    this.#end()
     await gone
-  }
-}
-
-/** A way to a port that takes its time, in both directions. */
-export class SlowLink {
-  readonly #server: Server
-  readonly #sockets = new Set<Socket>()
-
-  private constructor(server: Server) {
-    this.#server = server
-  }
-
-  static async open(port: number, oneWayMs: number): Promise<SlowLink> {
-    const server = createServer({ noDelay: true })
-    const link = new SlowLink(server)
-    server.on('connection', (near) => {
-      const far = connect({ port, host: '127.0.0.1', noDelay: true })
-      for (const [from, to] of [
-        [near, far],
-        [far, near],
-      ] as const) {
-        link.#sockets.add(from)
-        from.on('data', (data) => setTimeout(() => to.write(data), oneWayMs))
-        from.on('error', () => undefined)
-        from.on('close', () => to.destroy())
-      }
-    })
-    server.listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    return link
-  }
-
-  get url(): string {
-    return `redis://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
-  }
-
-  close(): void {
-    for (const socket of this.#sockets) socket.destroy()
-    this.#server.close()
   }
 }
 
