@@ -109,11 +109,14 @@ export class MultiPoolManager implements CiliumNodeSubscriber {
     )
   }
 
-  /** Takes over a new version of the own node. Pools that it does not list are left alone. */
+  /** Takes over a new version of the own node. What is held of pools that it does not list is left alone. */
   update(node: LocalNode): void {
     if (this.#node !== undefined && isOlderVersion(node.resourceVersion, this.#node.resourceVersion)) return
     this.#node = node
     for (const entry of node.allocated) this.#updatePool(entry)
+    const listed = new Set(node.allocated.map(({ pool }) => pool))
+    for (const [pool, { families }] of this.#pools)
+      if (!listed.has(pool)) for (const ofFamily of families.values()) ofFamily.unlisted()
     this.#forgetSurrendered()
     this.#requestSync()
   }

@@ -310,6 +310,8 @@ export class NodeStore implements CiliumNodeSubscriber {
 
   async #write(reasons: readonly string[]): Promise<void> {
     const { log, writer, signal } = this.#options
+    // Not at once: who asked may be half-way through a change of both families, which one write should tell.
+    await Promise.resolve()
     if (signal.aborted) return
     const seen = this.#node
     const wanted = this.statusToWrite()

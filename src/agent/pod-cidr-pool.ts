@@ -63,7 +63,7 @@ export class PodCIDRPool {
     const { log } = this.#options
     this.#edges = edges
     const listed = this.#parse(texts)
-    for (const text of this.#released.keys()) if (!listed.has(text)) this.#released.delete(text)
+    this.#forgetReleased(listed)
     this.#forgetRoutes()
     const hadRanges = this.#ranges.length > 0
     const kept = this.#ranges.filter((range) => this.#keep(range, listed))
@@ -73,6 +73,11 @@ export class PodCIDRPool {
     )
     this.#ranges = [...kept, ...added]
     if (hadRanges && this.#ranges.length === 0) log.warn({ family: this.#options.family }, 'The last pod CIDR is gone')
+  }
+
+  /** The pool is not listed at all: what was given back has been noticed, what is held is left alone. */
+  unlisted(): void {
+    this.#forgetReleased(new Map())
   }
 
   /** @param details of the request, for the error. @throws IPAMError NOT_IN_ANY_POD_CIDR, and the range's */
@@ -162,11 +167,12 @@ export class PodCIDRPool {
     let free = this.free
     const gone = new Set<AddressRange>()
     for (const range of this.#ranges.toReversed()) {
-      // An address that is held back keeps its CIDR: another node must not hand it out before its time.
-      if (range.used > 0 || range.cooling > 0) continue
-      const isRemoved = this.#removed.has(range.text)
-      if (!isRemoved && free - range.free < freeNeeded) continue
-      if (!isRemoved) free -= range.free
+      if (range.used > 0) continue
+      if (!this.#removed.has(range.text)) {
+        // An address that is held back keeps its CIDR: another node must not hand it out before its time.
+        if (range.cooling > 0 || free - range.free < freeNeeded) continue
+        free -= range.free
+      }
       gone.add(range)
     }
     this.#giveBack(gone)
@@ -180,6 +186,10 @@ export class PodCIDRPool {
   /** Gives these CIDRs back, whatever is free. They must be unused. */
   giveBack(texts: ReadonlySet<string>): void {
     this.#giveBack(new Set(this.#ranges.filter(({ text }) => texts.has(text))))
+  }
+
+  #forgetReleased(listed: ReadonlyMap<string, CIDR>): void {
+    for (const text of this.#released.keys()) if (!listed.has(text)) this.#released.delete(text)
   }
 
   #giveBack(gone: ReadonlySet<AddressRange>): void {

@@ -72,8 +72,8 @@ export class SyncLoop {
     this.#isRequested = false
     this.#retryMs = undefined
     this.#lastStartMs = this.#options.clock.now()
-    // A new function scope: a `run` that throws before its first await must not leave the loop running.
-    const running = (async () => await this.#options.run())()
+    // Not at once: who asks may be half-way through a change of both families, which must be seen as a whole.
+    const running = Promise.resolve().then(() => this.#options.run())
     running.then(
       () => this.#end(undefined),
       (error: unknown) => this.#end({ error }),

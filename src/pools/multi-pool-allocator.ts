@@ -29,11 +29,16 @@ export class MultiPoolAllocator {
   readonly #pools = new Map<string, PoolState>()
   readonly #held = new HeldCIDRs()
   readonly #orphans = new HeldCIDRs()
+  readonly #keepsOrphans: boolean
   #isReady = false
 
-  /** @param families enabled ones */
-  constructor(families: readonly Family[]) {
+  /**
+   * @param families enabled ones
+   * @param options `keepsOrphans: false` follows the reference up to 1.18, where CIDRs of a pool that went away can be given twice
+   */
+  constructor(families: readonly Family[], options: { readonly keepsOrphans: boolean } = { keepsOrphans: true }) {
     this.#families = families
+    this.#keepsOrphans = options.keepsOrphans
   }
 
   /**
@@ -83,10 +88,8 @@ export class MultiPoolAllocator {
           listed.add(node, pool, cidr)
           this.#occupy(node, pool, cidr)
         })
-    for (const { pool, cidr } of this.#held.ofNode(node))
+    for (const { pool, cidr } of [...this.#held.ofNode(node), ...this.#orphans.ofNode(node)])
       if (!listed.has(node, pool, cidr)) this.#giveBack(node, pool, cidr)
-    for (const { pool, cidr } of this.#orphans.ofNode(node))
-      if (!listed.has(node, pool, cidr)) this.#orphans.delete(node, pool, cidr)
     if (this.#isReady)
       for (const request of requested)
         for (const family of this.#families) collect(errors, () => this.#serve(node, request, family))
@@ -113,12 +116,11 @@ export class MultiPoolAllocator {
       }))
   }
 
-  /** The node is gone: everything goes back. @throws PoolError POOL_NONEXISTENT for orphans, which are dropped all the same */
+  /** The node is gone: everything goes back. @throws PoolError POOL_NONEXISTENT for CIDRs of pools that are gone, which are dropped all the same */
   releaseNode(node: string): void {
     const errors: PoolError[] = []
-    for (const { pool, cidr } of this.#held.ofNode(node)) this.#giveBack(node, pool, cidr)
-    for (const { pool, cidr } of this.#orphans.ofNode(node)) {
-      this.#orphans.delete(node, pool, cidr)
+    for (const { pool, cidr } of [...this.#held.ofNode(node), ...this.#orphans.ofNode(node)]) {
+      this.#giveBack(node, pool, cidr)
       if (!this.#pools.has(pool))
         errors.push(
           new PoolError('POOL_NONEXISTENT', `pool ${pool} of CIDR ${formatCIDR(cidr)} of node ${node} does not exist`),
@@ -145,8 +147,10 @@ export class MultiPoolAllocator {
     const set = state[cidr.family]?.sets.find((candidate) => candidate.inRange(cidr))
     // Not covered, and known as this node's: its pool has shrunk.
     if (set === undefined && this.#orphans.has(node, pool, cidr)) return
-    if (set === undefined)
+    if (set === undefined) {
+      this.#keepAsOrphan(node, pool, cidr)
       throw new PoolError('CIDR_NOT_IN_POOL', `CIDR ${text} of node ${node} is not in pool ${pool}`)
+    }
     if (set.isFull) throw new PoolError('POOL_EMPTY', `cannot take CIDR ${text}: pool empty: ${pool}`)
     if (set.isTouched(cidr))
       throw new PoolError('CIDR_ALREADY_ALLOCATED', `CIDR ${text} of pool ${pool} is already allocated`)
@@ -154,8 +158,9 @@ export class MultiPoolAllocator {
     this.#held.add(node, pool, cidr)
   }
 
-  /** After a restart of the operator: the pool may have gone while it was down. Nobody else may hold an address of it. */
+  /** After a restart of the operator: the pool may have gone, or shrunk, while it was down. */
   #keepAsOrphan(node: string, pool: string, cidr: CIDR): void {
+    if (!this.#keepsOrphans) return
     const others = this.#held.holderOf(cidr)
     if (others === undefined || others === node) this.#orphans.add(node, pool, cidr)
   }
@@ -196,8 +201,9 @@ export class MultiPoolAllocator {
   }
 
   #giveBack(node: string, pool: string, cidr: CIDR): void {
+    if (this.#held.has(node, pool, cidr)) this.#setOf(pool, cidr)?.release(cidr)
     this.#held.delete(node, pool, cidr)
-    this.#setOf(pool, cidr)?.release(cidr)
+    this.#orphans.delete(node, pool, cidr)
   }
 
   #setOf(pool: string, cidr: CIDR): CIDRSet | undefined {
@@ -206,6 +212,7 @@ export class MultiPoolAllocator {
 
   /** What nodes hold of a pool that does not cover it any more. */
   #orphan(pool: string): void {
+    if (!this.#keepsOrphans) return
     for (const { node, cidr } of this.#held.ofPool(pool)) {
       if (this.#setOf(pool, cidr) !== undefined) continue
       this.#held.delete(node, pool, cidr)

@@ -136,8 +136,11 @@ interface PoolArguments {
 }
 
 export function multiPoolOperatorSubject(json: JSONObject): Subject {
-  const { families = ['ipv4', 'ipv6'] } = json as unknown as { readonly families?: readonly Family[] }
-  const allocator = new MultiPoolAllocator(families)
+  const { families = ['ipv4', 'ipv6'], orphans = false } = json as unknown as {
+    readonly families?: readonly Family[]
+    readonly orphans?: boolean
+  }
+  const allocator = new MultiPoolAllocator(families, { keepsOrphans: orphans })
   return subjectOf({
     upsertPool: ({ name, ipv4Cidrs, ipv4MaskSize = 0, ipv6Cidrs, ipv6MaskSize = 0 }: PoolArguments) =>
       allocator.upsertPool(name, {

@@ -305,8 +305,6 @@ describe('the release handshake', () => {
   })
 
   test('nothing is answered while the pool is absent, for junk, or for a family that nobody serves', () => {
-    const absent = agent({ node: states({ '10.0.0.1': 'marked-for-release' }, undefined as never) })
-    expect(absent.store.statusToWrite()!.releaseIPs.get('10.0.0.1')).toBe('ready-for-release')
     const { store } = agent({
       node: { ...states({ 'fd00::1': 'marked-for-release', pod: 'marked-for-release' }, { 'fd00::1': {}, pod: {} }) },
     })

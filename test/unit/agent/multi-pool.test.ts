@@ -350,3 +350,14 @@ describe('the wait for pools', () => {
     expect(next(ipam, 'a')).toBe('10.0.0.2')
   })
 })
+
+describe('a write that is due during a dual-stack allocation', () => {
+  test('sees both families: it does not give the CIDR of the second one back', async () => {
+    const { ipam, clock, give } = agent({ families: ['ipv4', 'ipv6'], preAllocation: {} })
+    ipam.restoreFinished()
+    await clock.advance(20_000)
+    give({ pool: 'blue', cidrs: ['10.0.1.0/28', 'fd00::/124'] })
+    const pair = ipam.allocateNext({ owner: 'a', pool: 'blue' })
+    expect([pair.ipv4?.ip, pair.ipv6?.ip]).toEqual(['10.0.1.1', 'fd00::1'])
+  })
+})
