@@ -280,11 +280,6 @@ export class NodeManager {
     return ![...this.#nodes.values()].some((node) => node.isBusy)
   }
 
-  /** Another controller writes our fields: until a restart nothing is written, and nothing given back. */
-  get isContested(): boolean {
-    return this.#contested !== undefined
-  }
-
   #isSilent(): boolean {
     return !this.#isPrepared || this.#contested !== undefined
   }
@@ -384,12 +379,12 @@ export class NodeManager {
     this.#gauges.setQuota(quota)
     const open = new Set([...quota].filter(([, { availableIPs }]) => availableIPs > 0).map(([poolID]) => poolID))
     for (const node of this.#nodes.values()) node.roomSeen(open)
-    this.destructiveLimiter.stop()
   }
 
   #stopWriting(node: string, field: OwnField): void {
     if (this.#contested !== undefined) return
     this.#contested = { node, field }
+    this.destructiveLimiter.stop()
     this.#options.onSecondWriter?.()
     this.#options.log.error(
       { node, field },
