@@ -76,7 +76,10 @@ function checksOf(instance: Instance, nowMs: number): { readonly status: string;
       return { status: 'ok', result: 'passed' }
     case 'pending':
       return { status: 'initializing', result: 'initializing' }
-    default:
+    case 'shutting-down':
+    case 'terminated':
+    case 'stopping':
+    case 'stopped':
       return { status: 'not-applicable' }
   }
 }
