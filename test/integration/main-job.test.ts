@@ -163,6 +163,23 @@ describe('an assignment', () => {
   )
 })
 
+describe('a creation', () => {
+  test.each(['CreateNetworkInterface lost', 'CreateNetworkInterface lost with 500'])(
+    'whose answer is lost is not made twice: %s',
+    async (fault) => {
+      const of = await settled(2)
+      const node = of.node(0)!
+      const before = interfacesOf(of, node)
+      await of.apply({ kind: 'ec2Fault', fault, probability: 1, count: 1, forMs: MINUTE })
+      of.startPods(node, 12)
+      await of.advance(2_000)
+      await of.converge(30_000)
+      expect(interfacesOf(of, node)).toBe(before + 1)
+      expect(of.cloud.looseOurs()).toEqual([])
+    },
+  )
+})
+
 describe('an attachment', () => {
   test.each(['AttachNetworkInterface lost', 'AttachNetworkInterface lost with 500'])(
     'whose answer is lost is found: %s',
