@@ -26,7 +26,7 @@ describe('a fleet keeps its invariants and comes to rest', () => {
 
   test.each(CALM_SEEDS)('under the workload of seed %i', { timeout: TIMEOUT_MS }, async (seed) => {
     const { convergedMs } = await playShrinking(randomRun(seed, STEPS, CALM_KINDS), { attempts: SHRINK_ATTEMPTS })
-    // Without faults nobody has a reason to wait: an agent's turn, a reading second, and the calls.
-    expect(convergedMs).toBeLessThanOrEqual(20_000)
+    // Without faults nobody has a reason to wait: two turns of an agent (15 s each), a second shared by readers, and the calls.
+    expect(convergedMs).toBeLessThanOrEqual(35_000)
   })
 })
