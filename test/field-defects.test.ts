@@ -48,6 +48,7 @@ function hasText(text: string, part: string): boolean {
 
 const document = readFileSync(join(root, 'docs/field-defects.md'), 'utf8')
 const awsRows = parseAWSRows(readFileSync(join(root, 'docs/field-defects-aws.md'), 'utf8'))
+const agentRows = parseAWSRows(readFileSync(join(root, 'docs/field-defects-agent.md'), 'utf8'))
 const rows = parseRows(document)
 const IDS = [
   ...Array.from({ length: 35 }, (_, index) => `A${index + 1}`),
@@ -86,6 +87,20 @@ describe('docs/field-defects-aws.md', () => {
       expect(existsSync(join(root, file)), `${file} exists`).toBe(true)
       const text = readFileSync(join(root, file), 'utf8')
       expect(hasText(text, name), `${file} has '${name}'`).toBe(true)
+    }
+  })
+})
+
+describe('docs/field-defects-agent.md', () => {
+  test('has its rows in order, and hardly one without a test', () => {
+    expect(agentRows.map(({ id }) => id)).toEqual(Array.from({ length: 22 }, (_, index) => String(index + 1)))
+    expect(agentRows.filter(({ tests }) => tests.length === 0).map(({ id }) => id)).toEqual(['22'])
+  })
+
+  test.each(agentRows)('the tests of row $id are there', ({ tests }) => {
+    for (const { file, name } of tests) {
+      expect(existsSync(join(root, file)), `${file} exists`).toBe(true)
+      expect(hasText(readFileSync(join(root, file), 'utf8'), name), `${file} has '${name}'`).toBe(true)
     }
   })
 })
