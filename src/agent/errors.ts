@@ -41,6 +41,8 @@ export const IPAM_ERROR_CODES = [
   'NOT_IN_ANY_POD_CIDR',
   'CIDR_PARSE',
   'CIDR_FAMILY',
+  /** two CIDRs of one family share addresses, which would be given twice */
+  'CIDR_COLLISION',
   'PREALLOC_INVALID',
   'RESOURCE_NOT_FOUND',
   'MANAGER_STOPPED',

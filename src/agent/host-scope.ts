@@ -1,4 +1,4 @@
-import { formatCIDR, parseCIDR } from '../ipam/ip-range.ts'
+import { formatCIDR, overlapping, parseCIDR } from '../ipam/ip-range.ts'
 import type { AddressRangeOptions } from './address-range.ts'
 import { AddressRange, claimFrom, heldBackClause, outsideError } from './address-range.ts'
 import type { AllocationResult, Allocator, AllocatorDump, ExcludedAddresses, PoolUsage } from './allocator.ts'
@@ -22,7 +22,7 @@ export class HostScopeAllocator implements Allocator {
 
   /**
    * @param cidrs one or more networks of one family that do not overlap, served in this order
-   * @throws IPAMError CIDR_PARSE, CIDR_FAMILY
+   * @throws IPAMError CIDR_PARSE, CIDR_FAMILY, CIDR_COLLISION
    */
   constructor(family: Family, cidrs: readonly string[], options: AddressRangeOptions) {
     this.family = family
@@ -33,6 +33,9 @@ export class HostScopeAllocator implements Allocator {
         throw new IPAMError('CIDR_FAMILY', `allocation CIDR ${formatCIDR(cidr)} is not ${family}`, { family })
       return new AddressRange(cidr, options)
     })
+    const overlap = overlapping(this.#ranges.map(({ cidr }) => cidr))
+    if (overlap !== undefined)
+      throw new IPAMError('CIDR_COLLISION', `allocation CIDRs share addresses: ${overlap.map(formatCIDR).join(', ')}`)
     this.#capacity = BigInt(this.#ranges.reduce((sum, range) => sum + range.count, 0))
   }
 

@@ -1,6 +1,6 @@
 import type { Logger } from '../ipam/contracts.ts'
 import type { CIDR } from '../ipam/ip-range.ts'
-import { formatCIDR, parseCIDR } from '../ipam/ip-range.ts'
+import { cidrsOverlap, formatCIDR, parseCIDR } from '../ipam/ip-range.ts'
 import type { AddressRangeOptions } from './address-range.ts'
 import { AddressRange, claimFrom, heldBackClause } from './address-range.ts'
 import type { ExcludedAddresses } from './allocator.ts'
@@ -67,11 +67,10 @@ export class PodCIDRPool {
     this.#forgetRoutes()
     const hadRanges = this.#ranges.length > 0
     const kept = this.#ranges.filter((range) => this.#keep(range, listed))
+    this.#ranges = kept
     const known = new Set(kept.map(({ text }) => text))
-    const added = [...listed].flatMap(([text, cidr]) =>
-      known.has(text) || this.#released.has(text) ? [] : this.#adopt(cidr),
-    )
-    this.#ranges = [...kept, ...added]
+    for (const [text, cidr] of listed)
+      if (!known.has(text) && !this.#released.has(text)) this.#ranges = [...this.#ranges, ...this.#adopt(cidr)]
     if (hadRanges && this.#ranges.length === 0) log.warn({ family: this.#options.family }, 'The last pod CIDR is gone')
   }
 
@@ -206,6 +205,7 @@ export class PodCIDRPool {
     const candidates = [...this.#released.values()].filter((cidr) => mayReclaim(formatCIDR(cidr))).sort(byNetwork)
     for (const cidr of candidates) {
       if (this.free >= freeNeeded) return
+      if (this.#ranges.some((range) => cidrsOverlap(range.cidr, cidr))) continue
       const [range] = this.#usableRange(cidr)
       if (range === undefined) continue
       this.#released.delete(range.text)
@@ -244,8 +244,16 @@ export class PodCIDRPool {
     return true
   }
 
-  /** A CIDR without a usable address is of no use: it is given back at once. */
+  /**
+   * A CIDR without a usable address is of no use: it is given back at once. One that shares addresses with another, say with one
+   * that was removed and is in use still, would give them twice: it is left alone.
+   */
   #adopt(cidr: CIDR): readonly AddressRange[] {
+    const other = this.#ranges.find((range) => cidrsOverlap(range.cidr, cidr))
+    if (other !== undefined) {
+      this.#options.log.error({ cidrs: [formatCIDR(cidr), other.text] }, 'Ignored a pod CIDR that overlaps another one')
+      return []
+    }
     const ranges = this.#usableRange(cidr)
     if (ranges.length === 0) {
       this.#options.log.error({ cidr: formatCIDR(cidr) }, 'A pod CIDR without usable addresses is given back')

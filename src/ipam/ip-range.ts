@@ -190,3 +190,12 @@ export function cidrsOverlap(left: CIDR, right: CIDR): boolean {
   const bits = BigInt(Math.max(hostBits(left), hostBits(right)))
   return BigInt(left.network) >> bits === BigInt(right.network) >> bits
 }
+
+/** The first two networks of a list that share an address; undefined when none do. */
+export function overlapping(cidrs: readonly CIDR[]): readonly [CIDR, CIDR] | undefined {
+  for (const [index, cidr] of cidrs.entries()) {
+    const other = cidrs.slice(0, index).find((earlier) => cidrsOverlap(earlier, cidr))
+    if (other !== undefined) return [other, cidr]
+  }
+  return undefined
+}

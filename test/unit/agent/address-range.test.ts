@@ -187,6 +187,7 @@ describe('HostScopeAllocator', () => {
   test.each([
     [['10.0.0.0/33'], 'CIDR_PARSE'],
     [['fd00::/64'], 'CIDR_FAMILY'],
+    [['10.0.0.0/24', '10.1.0.0/24', '10.0.0.128/25'], 'CIDR_COLLISION'],
   ] as const)('refuses %j', (cidrs, code) => {
     expect(codeOf(() => allocator(cidrs))).toBe(code)
   })

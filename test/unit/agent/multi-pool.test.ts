@@ -265,6 +265,24 @@ describe('CIDRs', () => {
   })
 })
 
+describe('CIDRs that overlap', () => {
+  test('give no address twice: the later one is left alone, also beside one that was removed in use', () => {
+    const { ipam, give, lines } = agent({ preAllocation: {} })
+    give({ pool: 'default', cidrs: ['10.0.0.0/30'] })
+    expect(next(ipam, 'a')).toBe('10.0.0.1')
+    give({ pool: 'default', cidrs: ['10.0.0.0/29', '10.0.1.0/31', '10.0.1.0/30'] })
+    expect([next(ipam, 'b'), next(ipam, 'c'), codeOf(() => next(ipam, 'd'))]).toEqual([
+      '10.0.1.0',
+      '10.0.1.1',
+      'POD_CIDRS_EXHAUSTED',
+    ])
+    expect(lines.filter(({ message }) => message.startsWith('Ignored a pod CIDR that overlaps'))).toHaveLength(2)
+    ipam.releaseIP('10.0.0.1')
+    give({ pool: 'default', cidrs: ['10.0.0.0/29', '10.0.1.0/31'] })
+    expect(next(ipam, 'd')).toBe('10.0.0.1')
+  })
+})
+
 describe('writes', () => {
   test('nothing is written before the own node was seen, least of all an empty list', async () => {
     const { ipam, server, manager, clock } = agent({
