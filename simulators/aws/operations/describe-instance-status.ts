@@ -78,7 +78,6 @@ function checksOf(instance: Instance, nowMs: number): { readonly status: string;
       return { status: 'initializing', result: 'initializing' }
     case 'shutting-down':
     case 'terminated':
-    case 'stopping':
     case 'stopped':
       return { status: 'not-applicable' }
   }
