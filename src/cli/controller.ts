@@ -100,6 +100,8 @@ class Controller implements ControllerHandle {
   readonly #metrics: Metrics
   readonly #eventLoop = startEventLoopMonitor()
   readonly #stopping = new AbortController()
+  /** The term is over: whatever the provider still does ends. */
+  readonly #termOver = new AbortController()
   readonly #ended = Promise.withResolvers<Error>()
   #telemetry: TelemetryServer | undefined
   #cloud: Cloud | undefined
@@ -185,7 +187,7 @@ class Controller implements ControllerHandle {
     return new Leader({
       config,
       client: this.#client(transportUntil(transport, leadership.lost), config.kubernetes),
-      provider: cloud.createProvider(leadership.lost),
+      provider: cloud.createProvider(AbortSignal.any([leadership.lost, this.#termOver.signal])),
       metrics: this.#metrics.core,
       rerank: (signal, priority) => cloud.budget.rerank(signal, priority),
       onSecondWriter: () => this.#metrics.controller.setSecondWriter(true),
@@ -221,6 +223,8 @@ class Controller implements ControllerHandle {
     this.#leadership?.lost.addEventListener('abort', () => grace.abort(this.#leadership?.lost.reason), { once: true })
     await this.#leader?.stop(grace.signal)
     await this.#term
+    // Clean-up that the grace period did not see done must not go on without the lease.
+    this.#termOver.abort(new Error('the controller has stopped'))
     this.#cloud?.close()
     await this.#leadership?.release(release.signal)
     this.#metrics.controller.setLeader(false)

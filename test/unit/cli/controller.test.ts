@@ -111,6 +111,30 @@ describe('a controller', () => {
     expect(at.kubernetes.calls.report().actions['watch pods']?.attempts).toBe(1)
   })
 
+  test('that has stopped calls the cloud no more, whatever clean-up it had left', async () => {
+    const refused = { kind: 'error', code: 'OperationNotPermitted', status: 400, message: 'Not now.' }
+    const unanswered = { kind: 'error', code: 'InternalError', status: 500 }
+    const at = world({
+      ec2: {
+        faults: {
+          rules: [
+            { action: 'AttachNetworkInterface', ...refused },
+            { action: 'DeleteNetworkInterface', ...unanswered },
+          ],
+        },
+      },
+    })
+    at.addNode('node-a', { 'min-allocate': 12 })
+    const controller = await at.startController()
+    const deletions = (): number => at.ec2.calls.report().actions['DeleteNetworkInterface']?.attempts ?? 0
+    await until(() => deletions() > 0)
+    await controller.stop()
+    const before = at.ec2.calls.report().attempts
+    await until(() => at.logged.some(({ message }) => message === 'Work in the background ended before it was done'))
+    await new Promise((resolve) => setTimeout(resolve, 2500))
+    expect(at.ec2.calls.report().attempts).toBe(before)
+  })
+
   test('stops when it is told while it stands by', async () => {
     const at = world()
     await at.startController()
