@@ -6,12 +6,16 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import module from 'node:module'
 import process from 'node:process'
+import v8 from 'node:v8'
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
 const runsTypeScript = major > 22 || (major === 22 && minor >= 18)
 
 if (runsTypeScript) {
   module.enableCompileCache?.()
+  // When the process seems idle, V8 compacts its whole heap at once to give memory back: 84 to 122 ms in which nobody is answered.
+  // Without this favour the same collections take about 20 ms. Older versions do not know the flag and would complain.
+  if (major >= 24) v8.setFlagsFromString('--no-memory-reducer-favors-memory')
   const { main } = await import('../src/main.ts')
   process.exitCode = await main(process.argv.slice(2))
 } else {
