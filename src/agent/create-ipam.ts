@@ -147,7 +147,7 @@ async function createCRDSource(
   })
   const cooldown = { clock, cooldownMs: options.cooldownMs ?? 0 }
   const allocators = byFamily(families, (family) => new CRDAllocator(family, store, cooldown))
-  await subscribe(options, store, signal)
+  await subscribe(options, store, store, signal)
   await store.waitForMinimum(signal)
   return { allocators, vpcCIDRs: () => store.vpcCIDRs() }
 }
@@ -160,7 +160,7 @@ async function createMultiPoolSource(
   const { preAllocation = DEFAULT_PRE_ALLOCATION, updateIntervalMs = DEFAULT_UPDATE_INTERVAL_MS } = options
   const range = rangeOptions(options)
   const manager = new MultiPoolManager({ ...options, families, preAllocation, range, updateIntervalMs, signal })
-  await subscribe(options, manager, signal)
+  await subscribe(options, manager.versions, manager, signal)
   await manager.waitUntilReady(signal)
   return { allocators: byFamily(families, (family) => new MultiPoolAllocator(family, manager)) }
 }
@@ -172,7 +172,7 @@ async function createPodCIDRSource(
 ): Promise<Source> {
   const { updateIntervalMs = DEFAULT_UPDATE_INTERVAL_MS } = options
   const watcher = new PodCIDRWatcher({ ...options, families, range: rangeOptions(options), updateIntervalMs, signal })
-  await subscribe(options, watcher, signal)
+  await subscribe(options, watcher.versions, watcher, signal)
   await watcher.waitUntilReady(signal)
   return { allocators: byFamily(families, (family) => new PodCIDRAllocator(family, watcher, watcher.pool(family))) }
 }
@@ -180,10 +180,11 @@ async function createPodCIDRSource(
 /** Listens before the resource is made sure of, so that no version of it is missed. */
 async function subscribe(
   { events, owner }: CreateIPAMOptions,
-  subscriber: CiliumNodeSubscriber & { stop(): void },
+  subscriber: CiliumNodeSubscriber,
+  writer: { stop(): void },
   signal: AbortSignal,
 ): Promise<void> {
-  signal.addEventListener('abort', () => subscriber.stop(), { once: true })
+  signal.addEventListener('abort', () => writer.stop(), { once: true })
   events.registerCiliumNodeSubscriber(subscriber)
   await owner.updateCiliumNodeResource()
 }

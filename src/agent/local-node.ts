@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { PoolAllocation, PoolRequest, ReleaseStatus } from '../ipam/cilium-node.ts'
 import { parseAddress } from '../ipam/ip-range.ts'
 import type { AllocationIP, JSONObject, JSONValue, Tags } from '../ipam/types.ts'
@@ -54,8 +55,12 @@ export interface LocalNode {
   readonly alibabaCloudCIDRBlock: string
   /** `spec.eni` as it is: which interfaces are the agent's business. */
   readonly eniSpec: JSONObject
-  /** Spec and status, for telling whether anything but the metadata changed. */
-  readonly content: string
+}
+
+/** What names a version of a resource. Texts are empty when missing. */
+export function identityOf(json: JSONObject): { readonly name: string; readonly resourceVersion: string } {
+  const metadata = objectIn(json, 'metadata')
+  return { name: textIn(metadata, 'name'), resourceVersion: textIn(metadata, 'resourceVersion') }
 }
 
 const RELEASE_STATES: readonly string[] = [
@@ -67,15 +72,13 @@ const RELEASE_STATES: readonly string[] = [
 
 /** @returns never fails: what cannot be read counts as absent */
 export function decodeLocalNode(json: JSONObject): LocalNode {
-  const metadata = objectIn(json, 'metadata')
   const spec = objectIn(json, 'spec')
   const status = objectIn(json, 'status')
   const ipam = objectIn(spec, 'ipam')
   const ipamStatus = objectIn(status, 'ipam')
   const pool = ipam['pool']
   return {
-    name: textIn(metadata, 'name'),
-    resourceVersion: textIn(metadata, 'resourceVersion'),
+    ...identityOf(json),
     pool: isObject(pool) ? decodePool(pool) : undefined,
     used: decodeUsed(objectIn(ipamStatus, 'used')),
     releaseIPs: decodeReleaseIPs(objectIn(ipamStatus, 'release-ips')),
@@ -96,28 +99,33 @@ export function decodeLocalNode(json: JSONObject): LocalNode {
     alibabaCloud: alibabaCloudInterfaces(objectIn(objectIn(status, 'alibaba-cloud'), 'enis')),
     alibabaCloudCIDRBlock: textIn(objectIn(spec, 'alibaba-cloud'), 'cidr-block'),
     eniSpec: objectIn(spec, 'eni'),
-    content: JSON.stringify([spec, status]),
   }
 }
 
-/**
- * Whether a version of a resource is surely older than another one: an event that was under way while a newer version was already
- * learnt from the reply of a write. Versions that are not numbers are never older.
- *
- * @source kubernetes KEP-5504, comparable resource versions
- */
-export function isOlderVersion(version: string, seen: string): boolean {
-  if (!/^\d+$/.test(version) || !/^\d+$/.test(seen)) return false
-  return BigInt(version) < BigInt(seen)
+/** Whether two versions say the same in all that an agent reads: what else has changed is not its business. */
+export function isSameContent(left: LocalNode, right: LocalNode): boolean {
+  return isDeepStrictEqual({ ...left, resourceVersion: '' }, { ...right, resourceVersion: '' })
 }
 
+/** Entries without owner that name the same interface are one object: a node has hundreds of addresses, and few interfaces. */
 function decodePool(pool: JSONObject): Map<string, PoolEntry> {
-  return new Map(
-    Object.entries(pool).map(([key, value]): [string, PoolEntry] => {
-      const address = parseAddress(key)
-      return [address?.text ?? key, { family: address?.family, ...allocationIP(value) }]
-    }),
-  )
+  const unowned = new Map<string, PoolEntry>()
+  const entries = new Map<string, PoolEntry>()
+  for (const key in pool) {
+    const address = parseAddress(key)
+    const family = address?.family
+    const entry: PoolEntry = { family, ...allocationIP(pool[key]) }
+    const text = address === undefined || address.text === key ? key : address.text
+    if (entry.owner !== undefined) {
+      entries.set(text, entry)
+      continue
+    }
+    const kind = `${family} ${entry.resource}`
+    const known = unowned.get(kind)
+    if (known === undefined) unowned.set(kind, entry)
+    entries.set(text, known ?? entry)
+  }
+  return entries
 }
 
 /** Keys as the resource spells them: a patch that removes one must do so too. */

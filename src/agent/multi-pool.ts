@@ -1,17 +1,16 @@
 import type { PoolRequest } from '../ipam/cilium-node.ts'
 import type { Logger } from '../ipam/contracts.ts'
-import type { JSONObject } from '../ipam/types.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Timer, TimerQueue } from '../runtime/timer.ts'
 import type { AddressRangeOptions } from './address-range.ts'
 import type { AllocationResult, AllocatorDump, ExcludedAddresses, PoolUsage } from './allocator.ts'
-import type { CiliumNodeSubscriber } from './configuration.ts'
 import type { IPAMErrorDetails } from './errors.ts'
 import { IPAMError } from './errors.ts'
 import type { Family } from './family.ts'
 import type { LocalNode, NodePool } from './local-node.ts'
-import { decodeLocalNode, isOlderVersion } from './local-node.ts'
+import { decodeLocalNode } from './local-node.ts'
 import type { NodeWriter, UnreachableRoutes } from './node-writer.ts'
+import { OwnNodeVersions } from './own-node-versions.ts'
 import { PendingDemand } from './pending-demand.ts'
 import { PodCIDRPool } from './pod-cidr-pool.ts'
 import type { PreAllocation } from './pool-demand.ts'
@@ -42,8 +41,6 @@ export interface MultiPoolOptions {
 const REPEAT_MS = 60_000
 /** Cilium pkg/controller, errorRetryBaseDuration (ms). */
 const RETRY_BASE_MS = 1_000
-/** Between two looks at the pools while waiting for them (ms). Cilium pkg/ipam/multipool.go. */
-const WAIT_POLL_MS = 5_000
 
 /** The two families of one pool. */
 interface NodePoolState {
@@ -62,20 +59,22 @@ interface NodePoolState {
  *
  * @source cilium pkg/ipam/multipool.go, multiPoolManager
  */
-export class MultiPoolManager implements CiliumNodeSubscriber {
+export class MultiPoolManager {
+  /** To be told of the own node. */
+  readonly versions: OwnNodeVersions
   readonly #options: MultiPoolOptions
   readonly #pools = new Map<Pool, NodePoolState>()
   readonly #pending: PendingDemand
   readonly #restored = new Set<Family>()
   readonly #loop: SyncLoop
   readonly #expiry: Timer
-  #node: LocalNode | undefined
   /** CIDRs that a write gave up, whether or not it succeeded. */
   readonly #surrendered = new Set<string>()
 
   constructor(options: MultiPoolOptions) {
-    const { clock, timers, log, updateIntervalMs } = options
+    const { nodeName, clock, timers, log, updateIntervalMs } = options
     this.#options = options
+    this.versions = new OwnNodeVersions({ nodeName, log, onVersion: (node) => this.#takeOver(node) })
     this.#pending = new PendingDemand(clock)
     this.#loop = new SyncLoop({
       run: () => this.#write(),
@@ -93,26 +92,8 @@ export class MultiPoolManager implements CiliumNodeSubscriber {
     })
   }
 
-  onAdd(json: JSONObject): void {
-    this.#learn(json)
-  }
-
-  onUpdate(_old: JSONObject | undefined, json: JSONObject): void {
-    this.#learn(json)
-  }
-
-  onDelete(json: JSONObject): void {
-    if (decodeLocalNode(json).name !== this.#options.nodeName) return
-    this.#options.log.warn(
-      { node: this.#options.nodeName },
-      'The own CiliumNode was deleted: going on with its last version',
-    )
-  }
-
-  /** Takes over a new version of the own node. What is held of pools that it does not list is left alone. */
-  update(node: LocalNode): void {
-    if (this.#node !== undefined && isOlderVersion(node.resourceVersion, this.#node.resourceVersion)) return
-    this.#node = node
+  /** What is held of pools that the node does not list is left alone. */
+  #takeOver(node: LocalNode): void {
     for (const entry of node.allocated) this.#updatePool(entry)
     const listed = new Set(node.allocated.map(({ pool }) => pool))
     for (const [pool, { families }] of this.#pools)
@@ -206,7 +187,7 @@ export class MultiPoolManager implements CiliumNodeSubscriber {
    * @returns undefined while the own node has not been seen: an empty list must not be written over CIDRs in use
    */
   poolsToWrite(): PoolsToWrite | undefined {
-    if (this.#node === undefined) return undefined
+    if (this.versions.node === undefined) return undefined
     this.#pending.removeExpired()
     const requested = this.#requested()
     return { requested, allocated: this.#releaseExcess() }
@@ -217,25 +198,15 @@ export class MultiPoolManager implements CiliumNodeSubscriber {
    *
    * @throws the signal's reason
    */
-  async waitUntilReady(signal: AbortSignal): Promise<void> {
-    const { clock, log } = this.#options
-    for (;;) {
-      const missing = this.#missingPools()
-      if (missing.length === 0) return
-      log.info({ missing }, 'Waiting for pod CIDRs of these pools: see the operator and the CiliumPodIPPools')
-      await clock.sleep(WAIT_POLL_MS, signal)
-    }
+  waitUntilReady(signal: AbortSignal): Promise<void> {
+    const message = 'Waiting for pod CIDRs of these pools: see the operator and the CiliumPodIPPools'
+    return this.versions.waitUntilComplete(() => this.#missingPools(), message, signal)
   }
 
   /** No further writes. */
   stop(): void {
     this.#loop.stop()
     this.#expiry.cancel()
-  }
-
-  #learn(json: JSONObject): void {
-    const node = decodeLocalNode(json)
-    if (node.name === this.#options.nodeName) this.update(node)
   }
 
   #updatePool(entry: NodePool): void {
@@ -337,7 +308,7 @@ export class MultiPoolManager implements CiliumNodeSubscriber {
   #requestSync(): void {
     const expiryMs = this.#pending.nextExpiryMs
     if (expiryMs !== undefined) this.#expiry.setAt(expiryMs)
-    if (this.#node !== undefined) this.#loop.request()
+    if (this.versions.node !== undefined) this.#loop.request()
   }
 
   /** A CIDR is nobody's concern any more once a version of the resource is without it. */
@@ -354,7 +325,7 @@ export class MultiPoolManager implements CiliumNodeSubscriber {
     const { writer, signal, log } = this.#options
     if (signal.aborted) return
     const wanted = this.poolsToWrite()
-    const seen = this.#node
+    const seen = this.versions.node
     if (wanted === undefined || seen === undefined) return
     const patch = poolsPatch(seen, wanted)
     if (patch === undefined) return
@@ -362,6 +333,6 @@ export class MultiPoolManager implements CiliumNodeSubscriber {
       for (const ofFamily of families.values()) for (const cidr of ofFamily.releasedCIDRs()) this.#surrendered.add(cidr)
     const written = decodeLocalNode(await writer.patchSpec(patch, signal))
     log.debug({ resourceVersion: written.resourceVersion }, 'Wrote the pools of the own CiliumNode')
-    this.update(written)
+    this.versions.update(written)
   }
 }

@@ -2,16 +2,18 @@ import type { ReleaseStatus } from '../ipam/cilium-node.ts'
 import type { Logger } from '../ipam/contracts.ts'
 import type { AllocationIP, JSONObject } from '../ipam/types.ts'
 import type { Clock } from '../runtime/clock.ts'
+import { isOlderVersion } from '../runtime/resource-version.ts'
 import type { TimerQueue } from '../runtime/timer.ts'
 import { Trigger } from '../runtime/trigger.ts'
 import type { AllocationResult } from './allocator.ts'
+import { ChangeSignal } from './change-signal.ts'
 import { cloudResult, validateENIConfig } from './cloud-result.ts'
 import type { AgentProfile, CiliumNodeSubscriber, Configuration, K8sEventRegister } from './configuration.ts'
 import { IPAMError } from './errors.ts'
 import type { Family } from './family.ts'
 import { parseFamily } from './family.ts'
 import type { LocalNode } from './local-node.ts'
-import { decodeLocalNode, isOlderVersion } from './local-node.ts'
+import { decodeLocalNode, identityOf, isSameContent } from './local-node.ts'
 import type { MinimumIPs } from './minimum-ips.ts'
 import { minimumIPs } from './minimum-ips.ts'
 import type { NodeInterface } from './node-interfaces.ts'
@@ -50,9 +52,6 @@ export interface NodeStoreOptions {
   readonly signal: AbortSignal
 }
 
-/** Polling interval of the wait for addresses (ms). Cilium pkg/ipam/crd.go, newNodeStore. */
-const WAIT_POLL_MS = 5_000
-
 /** As the reference names the resource in its event counters. */
 const API_GROUP_RESOURCE = 'cilium/v2::CiliumNode'
 const SCOPE = 'CiliumNode'
@@ -73,6 +72,7 @@ export class NodeStore implements CiliumNodeSubscriber {
   readonly #options: NodeStoreOptions
   readonly #allocators = new Map<Family, StoreAllocator>()
   readonly #trigger: Trigger
+  readonly #change = new ChangeSignal()
   #node: LocalNode | undefined
   /** `release-ips` of `#node`, with our answers. */
   #states: ReadonlyMap<string, ReleaseStatus> = NO_STATES
@@ -200,12 +200,12 @@ export class NodeStore implements CiliumNodeSubscriber {
 
   /**
    * Waits, for as long as it takes, until the node has the addresses it needs to start and, in the cloud modes, the native routing
-   * CIDR is settled.
+   * CIDR is settled. Looks with every version of the resource.
    *
    * @throws IPAMError NATIVE_ROUTING_CIDR_MISMATCH, which no waiting heals; the signal's reason
    */
   async waitForMinimum(signal: AbortSignal): Promise<void> {
-    const { clock, log } = this.#options
+    const { log } = this.#options
     for (;;) {
       const { reached, required, available } = this.minimumIPs()
       if (reached) {
@@ -218,7 +218,7 @@ export class NodeStore implements CiliumNodeSubscriber {
           ? 'Waiting for addresses in spec.ipam.pool of the own CiliumNode: whoever writes it must add some'
           : 'Waiting for addresses in spec.ipam.pool of the own CiliumNode: see the operator and its log',
       )
-      await clock.sleep(WAIT_POLL_MS, signal)
+      await this.#change.next(signal)
     }
   }
 
@@ -232,14 +232,18 @@ export class NodeStore implements CiliumNodeSubscriber {
   }
 
   #isOwn(json: JSONObject): boolean {
-    return decodeLocalNode(json).name === this.#options.nodeName
+    return identityOf(json).name === this.#options.nodeName
   }
 
   #learn(json: JSONObject, action: 'create' | 'update'): void {
-    const { events, nodeName } = this.#options
-    const node = decodeLocalNode(json)
-    if (node.name !== nodeName) return
-    const isEqual = action === 'update' && this.#node?.content === node.content
+    const { events } = this.#options
+    if (!this.#isOwn(json)) return
+    const { resourceVersion } = identityOf(json)
+    // The version of an own write comes twice: with its reply, and through the watch.
+    const isKnown = resourceVersion !== '' && this.#node?.resourceVersion === resourceVersion
+    const node = action === 'update' && isKnown ? this.#node : decodeLocalNode(json)
+    if (node === undefined) return
+    const isEqual = action === 'update' && this.#node !== undefined && isSameContent(this.#node, node)
     if (isEqual) {
       this.#adoptVersion(node)
       events.k8sEventReceived(API_GROUP_RESOURCE, SCOPE, action, true, true)
@@ -270,6 +274,7 @@ export class NodeStore implements CiliumNodeSubscriber {
     const isAnswered = [...node.releaseIPs].some(([ip, status]) => states.get(ip) !== status)
     if (isAnswered) this.requestSync('excess IP release')
     log.debug({ resourceVersion: node.resourceVersion, count: node.pool?.size ?? 0 }, 'Took over the own CiliumNode')
+    this.#change.notify()
   }
 
   #isComplete(node: LocalNode): boolean {

@@ -5,12 +5,13 @@ import { assert } from '../runtime/assert.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { TimerQueue } from '../runtime/timer.ts'
 import type { AddressRangeOptions } from './address-range.ts'
-import type { CiliumNodeSubscriber, Owner } from './configuration.ts'
+import type { Owner } from './configuration.ts'
 import { IPAMError } from './errors.ts'
 import type { Family } from './family.ts'
 import type { LocalNode } from './local-node.ts'
-import { decodeLocalNode, isOlderVersion } from './local-node.ts'
+import { decodeLocalNode } from './local-node.ts'
 import type { NodeWriter, UnreachableRoutes } from './node-writer.ts'
+import { OwnNodeVersions } from './own-node-versions.ts'
 import { PodCIDRPool } from './pod-cidr-pool.ts'
 import { podCIDRStatus } from './pod-cidr-status.ts'
 import { SyncLoop } from './sync-loop.ts'
@@ -33,8 +34,6 @@ export interface PodCIDRWatcherOptions {
 
 /** Cilium pkg/controller, errorRetryBaseDuration (ms). */
 const RETRY_BASE_MS = 1_000
-/** Between two looks at the pools while waiting for them (ms). Cilium 1.14 pkg/ipam/clusterpool.go. */
-const WAIT_POLL_MS = 5_000
 
 /**
  * Splits a list of pod CIDRs by family, in order, host bits cut off. A text with a colon is IPv6.
@@ -58,16 +57,18 @@ export function parsePodCIDRs(texts: readonly string[]): Readonly<Record<Family,
  *
  * @source cilium 1.14 pkg/ipam/clusterpool.go, crdWatcher
  */
-export class PodCIDRWatcher implements CiliumNodeSubscriber {
+export class PodCIDRWatcher {
+  /** To be told of the own node. */
+  readonly versions: OwnNodeVersions
   readonly #options: PodCIDRWatcherOptions
   readonly #pools: ReadonlyMap<Family, PodCIDRPool>
   readonly #loop: SyncLoop
-  #node: LocalNode | undefined
   #restored = false
 
   constructor(options: PodCIDRWatcherOptions) {
-    const { families, range, log, unreachableRoutes, clock, timers, updateIntervalMs } = options
+    const { nodeName, families, range, log, unreachableRoutes, clock, timers, updateIntervalMs } = options
     this.#options = options
+    this.versions = new OwnNodeVersions({ nodeName, log, onVersion: (node, before) => this.#takeOver(node, before) })
     this.#pools = new Map(
       families.map((family) => [family, new PodCIDRPool({ family, range, log, unreachableRoutes })]),
     )
@@ -79,32 +80,6 @@ export class PodCIDRWatcher implements CiliumNodeSubscriber {
       timers,
       onError: (error, attempt) => log.warn({ error, attempt }, 'Unable to write the pod CIDRs of the own CiliumNode'),
     })
-  }
-
-  onAdd(json: JSONObject): void {
-    this.#learn(json)
-  }
-
-  onUpdate(_old: JSONObject | undefined, json: JSONObject): void {
-    this.#learn(json)
-  }
-
-  onDelete(json: JSONObject): void {
-    if (decodeLocalNode(json).name !== this.#options.nodeName) return
-    this.#options.log.warn(
-      { node: this.#options.nodeName },
-      'The own CiliumNode was deleted: going on with its last version',
-    )
-  }
-
-  /** Takes over a new version of the own node. */
-  update(node: LocalNode): void {
-    if (this.#node !== undefined && isOlderVersion(node.resourceVersion, this.#node.resourceVersion)) return
-    if (this.#node === undefined) this.#seedReleased(node)
-    this.#node = node
-    for (const pool of this.#pools.values()) pool.update(node.podCIDRs)
-    this.#options.owner.localAllocCIDRsUpdated(this.#cidrsOf('ipv4', node), this.#cidrsOf('ipv6', node))
-    this.requestSync()
   }
 
   /** The pool of an enabled family. */
@@ -120,26 +95,25 @@ export class PodCIDRWatcher implements CiliumNodeSubscriber {
   }
 
   requestSync(): void {
-    if (this.#restored && this.#node !== undefined) this.#loop.request()
+    if (this.#restored && this.versions.node !== undefined) this.#loop.request()
   }
 
   /** Waits until every enabled family has a free address. @throws the signal's reason */
-  async waitUntilReady(signal: AbortSignal): Promise<void> {
-    for (;;) {
-      const missing = [...this.#pools].filter(([, pool]) => !pool.hasAvailableIPs).map(([family]) => family)
-      if (missing.length === 0) return
-      this.#options.log.info({ missing }, 'Waiting for pod CIDRs: see the operator and its log')
-      await this.#options.clock.sleep(WAIT_POLL_MS, signal)
-    }
+  waitUntilReady(signal: AbortSignal): Promise<void> {
+    const missing = (): readonly string[] =>
+      [...this.#pools].filter(([, pool]) => !pool.hasAvailableIPs).map(([family]) => family)
+    return this.versions.waitUntilComplete(missing, 'Waiting for pod CIDRs: see the operator and its log', signal)
   }
 
   stop(): void {
     this.#loop.stop()
   }
 
-  #learn(json: JSONObject): void {
-    const node = decodeLocalNode(json)
-    if (node.name === this.#options.nodeName) this.update(node)
+  #takeOver(node: LocalNode, before: LocalNode | undefined): void {
+    if (before === undefined) this.#seedReleased(node)
+    for (const pool of this.#pools.values()) pool.update(node.podCIDRs)
+    this.#options.owner.localAllocCIDRsUpdated(this.#cidrsOf('ipv4', node), this.#cidrsOf('ipv6', node))
+    this.requestSync()
   }
 
   /** What was given back before the restart may be another node's by now. */
@@ -158,7 +132,7 @@ export class PodCIDRWatcher implements CiliumNodeSubscriber {
 
   async #write(): Promise<void> {
     const { writer, signal } = this.#options
-    const seen = this.#node
+    const seen = this.versions.node
     if (seen === undefined || signal.aborted) return
     const wanted = new Map(
       [...this.#pools.values()].flatMap((pool) => [...podCIDRStatus(pool, seen.podCIDRThresholds)]),
@@ -174,6 +148,6 @@ export class PodCIDRWatcher implements CiliumNodeSubscriber {
       metadata: { resourceVersion: seen.resourceVersion },
       status: { ipam: { 'pod-cidrs': podCIDRs } },
     }
-    this.update(decodeLocalNode(await writer.patchStatus(patch, signal)))
+    this.versions.update(decodeLocalNode(await writer.patchStatus(patch, signal)))
   }
 }

@@ -175,7 +175,7 @@ export function multiPoolBackend(
   const ipam = facadeOf(world, (family) => new MultiPoolAllocator(family, manager))
   const listed = (): { readonly pool: string; readonly cidrs: readonly string[] }[] =>
     (((server.node['spec'] as JSONObject)['ipam'] as JSONObject)['pools'] as JSONObject)['allocated'] as never
-  manager.onAdd(server.node)
+  manager.versions.onAdd(server.node)
   return {
     ipam,
     clock: world.clock,
@@ -194,7 +194,7 @@ export function multiPoolBackend(
       const others = listed().filter((entry) => entry.pool !== pool)
       // A pool that is not listed at all is left alone by the agent: the entry stays, empty.
       const allocated = [...others, { pool, cidrs: after }]
-      manager.onUpdate(undefined, server.change({ spec: { ipam: { pools: { allocated: allocated as never } } } }))
+      manager.versions.onUpdate(undefined, server.change({ spec: { ipam: { pools: { allocated: allocated as never } } } }))
     },
     version: () => versionOf(server),
     restored: () => undefined,

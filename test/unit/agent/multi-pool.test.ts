@@ -41,12 +41,12 @@ function agent(setup: Setup = {}) {
     ipv4Allocator: families.includes('ipv4') ? new MultiPoolAllocator('ipv4', manager) : undefined,
     ipv6Allocator: families.includes('ipv6') ? new MultiPoolAllocator('ipv6', manager) : undefined,
   })
-  if (isSeen) manager.onAdd(server.node)
+  if (isSeen) manager.versions.onAdd(server.node)
   const pools = (): { requested: JSONObject[]; allocated: JSONObject[] } =>
     ((server.node['spec'] as JSONObject)['ipam'] as JSONObject)['pools'] as never
   /** The operator gives CIDRs; the watch delivers. */
   const give = (...entries: JSONObject[]): void =>
-    manager.onUpdate(undefined, server.change({ spec: { ipam: { pools: { allocated: entries } } } }))
+    manager.versions.onUpdate(undefined, server.change({ spec: { ipam: { pools: { allocated: entries } } } }))
   return { ...world, server, manager, ipam, counts, pools, give }
 }
 
@@ -178,7 +178,7 @@ describe('CIDRs', () => {
     const old = server.node
     ipam.restoreFinished()
     await clock.advance(15_000)
-    manager.onUpdate(undefined, old)
+    manager.versions.onUpdate(undefined, old)
     for (let owner = 0; owner < 14; owner++) expect(next(ipam, `p${owner}`)).toMatch(/^10\.0\.0\./)
     expect(codeOf(() => next(ipam, 'p14'))).toBe('POD_CIDRS_EXHAUSTED')
     expect(codeOf(() => ipam.allocateIP('10.0.1.5', 'x'))).toBe('NOT_IN_ANY_POD_CIDR')
@@ -353,8 +353,8 @@ describe('the wait for pools', () => {
 
   test('goes on with the last version when the node is deleted', () => {
     const { manager, ipam, lines } = agent({ allocated: [{ pool: 'default', cidrs: ['10.0.0.0/28'] }] })
-    manager.onDelete({ metadata: { name: 'n2' } })
-    manager.onDelete({ metadata: { name: 'n1' } })
+    manager.versions.onDelete({ metadata: { name: 'n2' } })
+    manager.versions.onDelete({ metadata: { name: 'n1' } })
     expect(next(ipam, 'a')).toBe('10.0.0.1')
     expect(lines.filter(({ level }) => level === 'warn')).toHaveLength(1)
   })

@@ -3,7 +3,7 @@ import type { LinkDevice, LinkInterface } from '../../../src/agent/eni-devices.t
 import { ENIDevices } from '../../../src/agent/eni-devices.ts'
 import { IPAMError } from '../../../src/agent/errors.ts'
 import { deriveFamily } from '../../../src/agent/family.ts'
-import { isOlderVersion } from '../../../src/agent/local-node.ts'
+import { isOlderVersion } from '../../../src/runtime/resource-version.ts'
 import { eniInterfaces } from '../../../src/agent/node-interfaces.ts'
 import { ChurnMap } from '../../../src/agent/churn-map.ts'
 import { parsePreAllocation } from '../../../src/agent/pool-demand.ts'
