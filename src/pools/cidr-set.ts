@@ -56,6 +56,11 @@ export class CIDRSet {
     this.#shift = BigInt(bits - maskSize)
   }
 
+  /** Blocks in all (count). */
+  get size(): number {
+    return this.#used.size
+  }
+
   /** Blocks that are handed out (count). */
   get usedCount(): number {
     return this.#used.count

@@ -1,6 +1,6 @@
 import type { PoolAllocation, PoolRequest } from '../ipam/cilium-node.ts'
 import type { CIDR } from '../ipam/ip-range.ts'
-import { formatCIDR, hostBits } from '../ipam/ip-range.ts'
+import { cidrsOverlap, formatCIDR, hostBits } from '../ipam/ip-range.ts'
 import type { CIDRSet, Family } from './cidr-set.ts'
 import { familyName, newCIDRSets, parsePoolCIDR } from './cidr-set.ts'
 import { collect, PoolError, throwJoined } from './errors.ts'
@@ -12,7 +12,25 @@ interface PoolFamily {
   readonly maskSize: number
 }
 
-type PoolState = Readonly<Partial<Record<Family, PoolFamily>>>
+interface PoolState extends Readonly<Partial<Record<Family, PoolFamily>>> {
+  readonly edges: PoolEdges
+}
+
+/** Whether pods may use the first and the last address of a node's CIDR. */
+export interface PoolEdges {
+  readonly allowFirstIP: boolean
+  readonly allowLastIP: boolean
+}
+
+/** How much of one family of a pool is handed out (counts of node CIDRs). */
+export interface PoolUsage {
+  readonly pool: string
+  readonly family: Family
+  readonly size: number
+  readonly used: number
+}
+
+const NO_EDGES: PoolEdges = { allowFirstIP: false, allowLastIP: false }
 
 const FAMILIES: readonly Family[] = ['ipv4', 'ipv6']
 
@@ -31,6 +49,7 @@ export class MultiPoolAllocator {
   readonly #orphans = new HeldCIDRs()
   readonly #keepsOrphans: boolean
   #isReady = false
+  #givenBack = 0
 
   /**
    * @param families enabled ones
@@ -41,14 +60,38 @@ export class MultiPoolAllocator {
     this.#keepsOrphans = options.keepsOrphans
   }
 
+  /** CIDRs that nodes have given back since the start (count): when it grows, who waits for one may be served. */
+  get givenBack(): number {
+    return this.#givenBack
+  }
+
+  /** Sorted by pool, IPv4 first. */
+  usage(): readonly PoolUsage[] {
+    const pools = [...this.#pools].sort(([left], [right]) => (left < right ? -1 : 1))
+    return pools.flatMap(([pool, state]) =>
+      FAMILIES.flatMap((family) => {
+        const sets = state[family]?.sets ?? []
+        if (sets.length === 0) return []
+        const sum = (countOf: (set: CIDRSet) => number): number => sets.reduce((total, set) => total + countOf(set), 0)
+        return [{ pool, family, size: sum(({ size }) => size), used: sum(({ usedCount }) => usedCount) }]
+      }),
+    )
+  }
+
+  /** Undefined when there is no such pool. */
+  edgesOf(pool: string): PoolEdges | undefined {
+    return this.#pools.get(pool)?.edges
+  }
+
   /**
    * Adds a pool, or changes the CIDRs of one.
    *
-   * @throws PoolError POOL_MASK_IMMUTABLE, and those of CIDR sets; nothing has changed then
+   * @throws PoolError POOL_MASK_IMMUTABLE, CIDR_COLLISION with another pool, and those of CIDR sets; nothing has changed then
    */
   upsertPool(name: string, spec: PoolSpec): void {
     const before = this.#pools.get(name)
-    const after: Partial<Record<Family, PoolFamily>> = {}
+    const { allowFirstIP = false, allowLastIP = false } = spec
+    const after: { edges: PoolEdges } & Partial<Record<Family, PoolFamily>> = { edges: { allowFirstIP, allowLastIP } }
     for (const family of FAMILIES) {
       const wanted = spec[family]
       const known = before?.[family]
@@ -56,6 +99,7 @@ export class MultiPoolAllocator {
         throw new PoolError('POOL_MASK_IMMUTABLE', `cannot change ${familyName(family)} mask size of pool ${name}`)
       if (wanted === undefined) continue
       after[family] = { maskSize: wanted.maskSize, sets: mergedSets(family, known?.sets ?? [], wanted) }
+      this.#refuseCollisions(name, family, after[family].sets)
     }
     this.#pools.set(name, after)
     this.#orphan(name)
@@ -165,14 +209,30 @@ export class MultiPoolAllocator {
     if (others === undefined || others === node) this.#orphans.add(node, pool, cidr)
   }
 
+  /** Two pools that share addresses would give them to two nodes. */
+  #refuseCollisions(name: string, family: Family, sets: readonly CIDRSet[]): void {
+    for (const [other, state] of this.#pools) {
+      if (other === name) continue
+      for (const { cidr, text } of sets) {
+        const taken = state[family]?.sets.find((set) => cidrsOverlap(set.cidr, cidr))
+        if (taken !== undefined)
+          throw new PoolError(
+            'CIDR_COLLISION',
+            `CIDR ${text} of pool ${name} collides with ${taken.text} of pool ${other}`,
+          )
+      }
+    }
+  }
+
   #serve(node: string, { pool, ipv4Addrs, ipv6Addrs }: PoolRequest, family: Family): void {
+    const edges = this.edgesOf(pool) ?? NO_EDGES
     let missing = BigInt(family === 'ipv4' ? ipv4Addrs : ipv6Addrs)
     for (const entry of [...this.#held.ofNode(node), ...this.#orphans.ofNode(node)])
-      if (entry.pool === pool && entry.cidr.family === family) missing -= usableAddresses(entry.cidr)
+      if (entry.pool === pool && entry.cidr.family === family) missing -= usableAddresses(entry.cidr, edges)
     while (missing > 0n) {
       const cidr = this.#next(node, pool, family)
       this.#held.add(node, pool, cidr)
-      missing -= usableAddresses(cidr)
+      missing -= usableAddresses(cidr, edges)
     }
   }
 
@@ -204,17 +264,22 @@ export class MultiPoolAllocator {
     if (this.#held.has(node, pool, cidr)) this.#setOf(pool, cidr)?.release(cidr)
     this.#held.delete(node, pool, cidr)
     this.#orphans.delete(node, pool, cidr)
+    this.#givenBack += 1
   }
 
   #setOf(pool: string, cidr: CIDR): CIDRSet | undefined {
     return this.#pools.get(pool)?.[cidr.family]?.sets.find((set) => set.inRange(cidr))
   }
 
-  /** What nodes hold of a pool that does not cover it any more. */
+  /** What nodes hold of a pool stays theirs: in a set that has replaced another one, or as orphans where no set covers it any more. */
   #orphan(pool: string): void {
     if (!this.#keepsOrphans) return
     for (const { node, cidr } of this.#held.ofPool(pool)) {
-      if (this.#setOf(pool, cidr) !== undefined) continue
+      const set = this.#setOf(pool, cidr)
+      if (set !== undefined && set.cidr.prefixLength <= cidr.prefixLength) {
+        set.occupy(cidr)
+        continue
+      }
       this.#held.delete(node, pool, cidr)
       this.#orphans.add(node, pool, cidr)
     }
@@ -243,10 +308,10 @@ function mergedSets(
   return [...kept, ...wanted.filter((set) => !kept.some(({ text }) => text === set.text))]
 }
 
-/** Network and broadcast address are not usable, unless there are no more than two addresses. */
-function usableAddresses(cidr: CIDR): bigint {
+/** The first and the last address are not usable unless the pool says so, or there are no more than two addresses. */
+function usableAddresses(cidr: CIDR, { allowFirstIP, allowLastIP }: PoolEdges): bigint {
   const size = 1n << BigInt(hostBits(cidr))
-  return size > 2n ? size - 2n : size
+  return size > 2n ? size - (allowFirstIP ? 0n : 1n) - (allowLastIP ? 0n : 1n) : size
 }
 
 function parseListed(text: string, pool: string): CIDR {

@@ -1,5 +1,5 @@
 import type { CIDR } from '../ipam/ip-range.ts'
-import { formatCIDR } from '../ipam/ip-range.ts'
+import { cidrsOverlap, formatCIDR, parseCIDR } from '../ipam/ip-range.ts'
 import type { CIDRSet, Family } from './cidr-set.ts'
 import { familyName, parsePoolCIDR } from './cidr-set.ts'
 import { PoolError } from './errors.ts'
@@ -33,6 +33,8 @@ export class NodesPodCIDRManager {
   /** Nodes that wait for the first resync; the last version of each. */
   readonly #waiting = new Map<string, PodCIDRNode>()
   readonly #queue = new Map<string, PendingWrite>()
+  /** What refused nodes list: whether or not they should, their agents may use it, so that it is given to nobody. */
+  readonly #reserved = new Map<string, readonly CIDR[]>()
   #mayAllocate = false
 
   constructor(sets: Readonly<Record<Family, readonly CIDRSet[]>>) {
@@ -42,6 +44,11 @@ export class NodesPodCIDRManager {
   /** Node → CIDR texts, IPv4 first. */
   nodes(): ReadonlyMap<string, readonly string[]> {
     return new Map([...this.#nodes].map(([name, cidrs]) => [name, textsOf(cidrs)]))
+  }
+
+  /** The sets of a family, in the order in which they are used up. */
+  sets(family: Family): readonly CIDRSet[] {
+    return this.#sets[family]
   }
 
   /** Names, sorted. */
@@ -59,20 +66,32 @@ export class NodesPodCIDRManager {
     const before = this.#nodes.get(node.name)
     try {
       const isDone = node.podCIDRs.length === 0 ? this.#allocate(node, before) : this.#occupy(node, before)
+      this.#reserved.delete(node.name)
       if (isDone) this.#write(node, 'update', '')
-      else if (this.#mayAllocate && node.error !== '') this.#write(node, 'updateStatus', '')
+      else if (this.#mayAllocate && (node.error !== '' || this.#isErrorQueued(node.name)))
+        this.#write(node, 'updateStatus', '')
     } catch (error) {
       if (!(error instanceof PoolError)) throw error
-      this.#queue.set(node.name, {
-        op: node.resourceVersion === '' ? 'create' : 'updateStatus',
-        podCIDRs: node.podCIDRs,
-        error: error.message,
-      })
+      this.refuse(node, error.message)
     }
+  }
+
+  /** Leaves a node as it is and says why. What it lists is given to nobody else. */
+  refuse(node: PodCIDRNode, error: string): void {
+    this.#reserved.set(
+      node.name,
+      node.podCIDRs.flatMap((text) => parseCIDR(text) ?? []),
+    )
+    this.#queue.set(node.name, {
+      op: node.resourceVersion === '' ? 'create' : 'updateStatus',
+      podCIDRs: node.podCIDRs,
+      error,
+    })
   }
 
   delete(name: string): void {
     this.#waiting.delete(name)
+    this.#reserved.delete(name)
     const held = this.#nodes.get(name)
     if (held === undefined) return
     this.#nodes.delete(name)
@@ -87,6 +106,10 @@ export class NodesPodCIDRManager {
     const waiting = [...this.#waiting.values()].sort((left, right) => (left.name < right.name ? -1 : 1))
     this.#waiting.clear()
     for (const node of waiting) this.upsert(node)
+  }
+
+  #isErrorQueued(name: string): boolean {
+    return (this.#queue.get(name)?.error ?? '') !== ''
   }
 
   #write(node: PodCIDRNode, op: 'update' | 'updateStatus', error: string): void {
@@ -198,9 +221,31 @@ export class NodesPodCIDRManager {
   }
 
   #next(family: Family): CIDR {
-    const set = this.#sets[family].find(({ isFull }) => !isFull)
-    if (set === undefined) throw new PoolError('ALLOCATOR_FULL', `${familyName(family)} allocator full`)
-    return set.allocateNext()
+    const sets = this.#sets[family]
+    for (const set of sets) {
+      const cidr = this.#nextOf(set)
+      if (cidr !== undefined) return cidr
+    }
+    const where = sets.map(({ text, maskSize }) => `/${maskSize} in ${text}`).join(', ')
+    throw new PoolError('ALLOCATOR_FULL', `${familyName(family)} allocator full: no free CIDR of size ${where}`)
+  }
+
+  /** The next block that no refused node lists. */
+  #nextOf(set: CIDRSet): CIDR | undefined {
+    const passedOver: CIDR[] = []
+    let found: CIDR | undefined
+    while (found === undefined && !set.isFull) {
+      const cidr = set.allocateNext()
+      if (this.#isReserved(cidr)) passedOver.push(cidr)
+      else found = cidr
+    }
+    for (const cidr of passedOver) set.release(cidr)
+    return found
+  }
+
+  #isReserved(cidr: CIDR): boolean {
+    for (const listed of this.#reserved.values()) if (listed.some((one) => cidrsOverlap(one, cidr))) return true
+    return false
   }
 
   #take(family: Family, cidr: CIDR): void {

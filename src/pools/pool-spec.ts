@@ -8,8 +8,12 @@ export interface PoolFamilySpec {
   readonly maskSize: number
 }
 
-/** A pool as it is created at start; a family without CIDRs is left out. */
-export type PoolSpec = Readonly<Partial<Record<Family, PoolFamilySpec>>>
+/** A pool; a family without CIDRs is left out. */
+export interface PoolSpec extends Readonly<Partial<Record<Family, PoolFamilySpec>>> {
+  /** Whether pods may use the first and the last address of a node's CIDR; absent: they may not. */
+  readonly allowFirstIP?: boolean
+  readonly allowLastIP?: boolean
+}
 
 const FAMILIES: readonly Family[] = ['ipv4', 'ipv6']
 

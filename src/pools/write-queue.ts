@@ -24,23 +24,21 @@ export interface PodCIDRNodeAPI {
 }
 
 /**
- * Goes through the queue once. What succeeded is taken out; what met a newer version is read again and stays for the next time.
+ * Tries what waits for one node, once. What succeeded is taken out; what met a newer version is read again and stays for the next time.
  *
  * @param queue node → write; an entry that was replaced while its call was under way stays
  * @returns whether anything is to be tried again
  * @source cilium pkg/ipam/allocator/podcidr/podcidr.go, syncToK8s
  */
-export async function syncQueueOnce(queue: Map<string, PendingWrite>, api: PodCIDRNodeAPI): Promise<boolean> {
-  let hasFailed = false
-  for (const [name, write] of new Map(queue)) {
-    const next = await perform(name, write, api)
-    if (next !== undefined) hasFailed = true
-    // The await gave the manager time to change its mind.
-    if (queue.get(name) !== write) continue
-    if (next === undefined) queue.delete(name)
-    else queue.set(name, next)
-  }
-  return hasFailed
+export async function syncNode(queue: Map<string, PendingWrite>, name: string, api: PodCIDRNodeAPI): Promise<boolean> {
+  const write = queue.get(name)
+  if (write === undefined) return false
+  const next = await perform(name, write, api)
+  // The await gave the manager time to change its mind.
+  if (queue.get(name) !== write) return true
+  if (next === undefined) queue.delete(name)
+  else queue.set(name, next)
+  return next !== undefined
 }
 
 /** @returns what remains to be done; undefined: nothing */

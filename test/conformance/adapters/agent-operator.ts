@@ -7,7 +7,7 @@ import { MultiPoolAllocator } from '../../../src/pools/multi-pool-allocator.ts'
 import { NodesPodCIDRManager } from '../../../src/pools/pod-cidr-manager.ts'
 import { parsePoolSpec } from '../../../src/pools/pool-spec.ts'
 import type { CallResult, PendingWrite, PodCIDRNodeAPI } from '../../../src/pools/write-queue.ts'
-import { syncQueueOnce } from '../../../src/pools/write-queue.ts'
+import { syncNode } from '../../../src/pools/write-queue.ts'
 import type { Subject } from './agent-steps.ts'
 import { subjectOf } from './agent-steps.ts'
 
@@ -39,7 +39,8 @@ export const OPERATOR_PURE_OPERATIONS: Readonly<Record<string, (args: OperatorAr
       ]),
     )
     const server = scriptedAPI(api)
-    const failed = await syncQueueOnce(writes, server)
+    let failed = false
+    for (const name of [...writes.keys()]) failed = (await syncNode(writes, name, server)) || failed
     return {
       failed,
       calls: server.calls,

@@ -3,12 +3,15 @@ import { describe, expect, test } from 'vitest'
 import { parse, parseAllDocuments } from 'yaml'
 import { createKubernetesSimulator } from '../../../simulators/kubernetes/index.ts'
 import { OwnNode, untilPodCIDRs } from '../../../src/cli/agent-node.ts'
+import { neededByPools, PoolsLeader } from '../../../src/cli/controller-pools.ts'
 import { checkAPIServer } from '../../../src/cli/controller-preflight.ts'
 import { describeOptions } from '../../../src/config/schema.ts'
 import { CiliumNodeAPI } from '../../../src/kubernetes/cilium-node-api.ts'
 import { decodeCiliumNode } from '../../../src/kubernetes/cilium-node.ts'
 import { watchCiliumNodes } from '../../../src/kubernetes/cilium-nodes.ts'
 import { KubernetesClient } from '../../../src/kubernetes/client.ts'
+import { EventAPI } from '../../../src/kubernetes/event-api.ts'
+import { findPod } from '../../../src/kubernetes/find-pod.ts'
 import { becomeLeader, LEASE_NAME } from '../../../src/kubernetes/leader-election.ts'
 import { LeaseAPI } from '../../../src/kubernetes/lease.ts'
 import { NodeNames } from '../../../src/kubernetes/node-names.ts'
@@ -98,11 +101,59 @@ async function everyRequest(): Promise<string[]> {
   const status = { releaseIPs: new Map(), operatorError: 'x' }
   await api.update(node, { pool: new Map([['10.0.0.1', {}]]) }, signal)
   await api.updateStatus(node, status, signal)
+  const about = { apiVersion: 'v1', kind: 'Node', name: 'a', namespace: '', uid: 'a' }
+  const event = { name: 'a.1', about, reason: 'AtCapacity', message: 'x', count: 1, at: clock.wallTime() }
+  const events = new EventAPI(client, 'a')
+  await events.create(event, signal)
+  expect(await events.repeat({ ...event, count: 2 }, signal)).toBe(true)
+  expect(await findPod(client, 'default', 'none', signal)).toBeUndefined()
   const malformed = decodeCiliumNode({ metadata: { name: 'a', resourceVersion: '1' }, spec: 7 })
   if (malformed.kind === 'malformed') await api.reportMalformed(malformed, signal)
   await api.delete('a', node.uid, node.resourceVersion, signal)
   await leadership.release(signal)
   stop.abort(new Error('done'))
+  simulator.close()
+  await settle()
+  return [...taken].sort()
+}
+
+/** Does everything that the controller of multi-pool does with the API server but for the lease. @returns the permissions that it took */
+async function everyRequestOfPools(): Promise<string[]> {
+  const clock = new ManualClock()
+  const simulator = createKubernetesSimulator({ clock })
+  const requested = [{ pool: 'default', needed: { 'ipv4-addrs': 8 } }]
+  const needy = (name: string, pool: string) => ({
+    apiVersion: 'cilium.io/v2',
+    kind: 'CiliumNode',
+    metadata: { name },
+    spec: { ipam: { pools: { requested: [{ ...requested[0], pool }] } } },
+  })
+  // One is served, one is told why not; without Kubernetes nodes both are collected in the end.
+  simulator.load([needy('a', 'default'), needy('b', 'none')])
+  const taken = new Set<string>()
+  let conflicts = 1
+  const transport = inProcessTransport((request, signal) => {
+    taken.add(permissionOf(request))
+    // A conflict makes it read the resource.
+    const isPatch = request.method === 'PATCH' && conflicts-- > 0
+    const body = isPatch ? request.body.replace(/"resourceVersion":"\d+"/, '"resourceVersion":"1"') : request.body
+    return simulator.router({ ...request, body }, signal)
+  })
+  const quiet = (): void => undefined
+  const random = { next: () => 0.5 }
+  const log = { debug: quiet, info: quiet, warn: quiet, error: quiet }
+  const limiter = new RateLimiter({ clock, qps: 100, burst: 100 })
+  const client = new KubernetesClient({ transport, clock, random, limiter })
+  const config = { parallelAllocWorkers: 2, nodesGCIntervalMs: 60_000, destructiveCallsPerMinute: 60 }
+  const pools = new Map([['default', { ipv4: { cidrs: ['10.0.0.0/16'], maskSize: 24 } }]])
+  const plan = { mode: 'multi-pool', families: ['ipv4'], pools } as const
+  await checkAPIServer(client, 'a test', new AbortController().signal, neededByPools(plan, config))
+  const leader = new PoolsLeader({ config, plan, client, log, clock, random })
+  await leader.start()
+  await settle(50)
+  for (let minute = 0; minute < 4; minute++) await clock.advance(60_000)
+  expect(simulator.counts()['ciliumnodes.cilium.io'] ?? 0).toBe(0)
+  await leader.stop(new AbortController().signal)
   simulator.close()
   await settle()
   return [...taken].sort()
@@ -154,6 +205,17 @@ describe('the RBAC rules', () => {
     expect([...allowed('ClusterRole'), ...allowed('Role')].sort()).toEqual(await everyRequest())
   })
 
+  test('of the pool modes allow what the controller requests beyond those, and nothing else', async () => {
+    const common = new Set(allowed('ClusterRole'))
+    const requests = await everyRequestOfPools()
+    expect(requests.filter((permission) => !common.has(permission))).toEqual(
+      allowed('ClusterRole', manifestsOf('deploy/kubernetes/pools-rbac.yaml')),
+    )
+    expect(requests).toEqual(
+      expect.arrayContaining(['get', 'patch', 'delete'].map((verb) => `${verb} cilium.io/ciliumnodes`)),
+    )
+  })
+
   test('name every resource plainly: no wildcard', () => {
     expect([...allowed('ClusterRole'), ...allowed('Role')].filter((permission) => permission.includes('*'))).toEqual([])
   })
@@ -174,8 +236,12 @@ describe('the RBAC rules', () => {
       'cli/agent-node.ts',
       'cli/controller-preflight.ts',
       'kubernetes/cilium-node-api.ts',
+      'kubernetes/event-api.ts',
+      'kubernetes/find-pod.ts',
       'kubernetes/informer.ts',
       'kubernetes/lease.ts',
+      'kubernetes/pod-ip-pools.ts',
+      'kubernetes/pool-node-api.ts',
     ])
     // `create` is the node agents' part: the controller has no rule for it.
     expect(Object.getOwnPropertyNames(CiliumNodeAPI.prototype).sort()).toEqual(

@@ -8,7 +8,7 @@ import { NodesPodCIDRManager } from '../../../src/pools/pod-cidr-manager.ts'
 import type { PodCIDRNode } from '../../../src/pools/pod-cidr-manager.ts'
 import { parsePoolSpec } from '../../../src/pools/pool-spec.ts'
 import type { CallResult, PendingWrite, PodCIDRNodeAPI } from '../../../src/pools/write-queue.ts'
-import { syncQueueOnce } from '../../../src/pools/write-queue.ts'
+import { syncNode } from '../../../src/pools/write-queue.ts'
 
 const SEED = 20260918
 
@@ -223,7 +223,7 @@ describe('the write queue', () => {
       updateStatus: answer('updateStatus'),
       get: answer('get'),
     }
-    const failed = await syncQueueOnce(queue, api)
+    const failed = await syncNode(queue, 'n', api)
     return { failed, calls, left: queue.get('n')?.op }
   }
 
@@ -254,7 +254,7 @@ describe('the write queue', () => {
       updateStatus: () => Promise.resolve('ok'),
       get: () => Promise.resolve('ok'),
     }
-    await syncQueueOnce(queue, api)
+    await syncNode(queue, 'n', api)
     expect(queue.get('n')!.podCIDRs).toEqual(['10.0.9.0/24'])
   })
 })
