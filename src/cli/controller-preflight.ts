@@ -5,8 +5,10 @@ import { assertNever } from '../runtime/assert.ts'
 import { StartError } from './controller-start-error.ts'
 import { plainWords } from './plain-words.ts'
 
-/** What the controller reads all the time: without one of them it would run and silently do less. */
-const NEEDED: readonly (readonly [path: string, what: string])[] = [
+/** What is read all the time, as a collection and in words: without one of them the controller would run and silently do less. */
+type Needed = readonly (readonly [path: string, what: string])[]
+
+const NEEDED_BY_CLOUDS: Needed = [
   [CILIUM_NODES_PATH, 'CiliumNodes'],
   [PODS_PATH, 'pods'],
   [NODES_PATH, 'nodes'],
@@ -19,8 +21,13 @@ const NEEDED: readonly (readonly [path: string, what: string])[] = [
  * @param source where the address and the credentials come from, for the message
  * @throws StartError
  */
-export async function checkAPIServer(client: KubernetesClient, source: string, signal: AbortSignal): Promise<void> {
-  for (const [path, what] of NEEDED) {
+export async function checkAPIServer(
+  client: KubernetesClient,
+  source: string,
+  signal: AbortSignal,
+  needed: Needed = NEEDED_BY_CLOUDS,
+): Promise<void> {
+  for (const [path, what] of needed) {
     try {
       await client.get(path, { query: { limit: 1 }, signal })
     } catch (error) {
@@ -40,7 +47,7 @@ function explain(error: KubernetesAPIError, server: string, source: string, what
     case 'denied':
       return error.status === 401
         ? `${which} does not accept the credentials: ${error.message}. Check the user of the kubeconfig, or name another file with --kubeconfig`
-        : `${which} does not allow listing ${what}: ${error.message}. Apply deploy/kubernetes/rbac.yaml, or use credentials that have its rules`
+        : `${which} does not allow listing ${what}: ${error.message}. Apply ${what === 'CiliumPodIPPools' ? 'deploy/kubernetes/pools-rbac.yaml' : 'deploy/kubernetes/rbac.yaml'}, or use credentials that have its rules`
     case 'notFound':
       return `${which} knows no ${what}: install the definitions in deploy/crds, or Cilium, first`
     case 'throttled':

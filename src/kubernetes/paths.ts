@@ -3,6 +3,15 @@
 export const CILIUM_NODES_PATH = '/apis/cilium.io/v2/ciliumnodes'
 export const PODS_PATH = '/api/v1/pods'
 export const NODES_PATH = '/api/v1/nodes'
+export const POD_IP_POOLS_PATH = '/apis/cilium.io/v2alpha1/ciliumpodippools'
+
+export function podsPath(namespace: string): string {
+  return `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods`
+}
+
+export function eventsPath(namespace: string): string {
+  return `/api/v1/namespaces/${encodeURIComponent(namespace)}/events`
+}
 
 export function ciliumNodePath(name: string): string {
   return `${CILIUM_NODES_PATH}/${encodeURIComponent(name)}`
