@@ -2,7 +2,7 @@ import { assert } from '../runtime/assert.ts'
 import type { CallPriority } from '../runtime/call-priority.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { BucketSet } from './bucket-set.ts'
-import type { BucketCharge } from './contracts.ts'
+import type { BucketCharge, QueuePosition } from './contracts.ts'
 import type { Taking } from './token-holder.ts'
 import { WaitingCalls } from './waiting-calls.ts'
 import type { WaitingCall } from './waiting-calls.ts'
@@ -83,6 +83,20 @@ export class Admission {
       const tokens = this.#waiting.tokensAhead(bucket, priority) + cost
       return Math.max(longestMs, this.#buckets.get(bucket, nowMs).waitMs(tokens, nowMs))
     }, 0)
+  }
+
+  /** Where a waiting call stands: in the queue of that of its buckets which lets it wait longest. */
+  positionOf(call: CandidateCall, nowMs: number): QueuePosition {
+    const positions = call.charges.map(({ bucket: name }): QueuePosition => {
+      const bucket = this.#buckets.get(name, nowMs)
+      const { refillPerSecond } = bucket
+      const firstMs = nowMs + bucket.waitMs(1, nowMs)
+      const timeOf = (tokens: number): number => firstMs + ((tokens - 1) / refillPerSecond) * 1000
+      const { ahead, behind, tokens } = this.#waiting.placeOf(call, name, timeOf)
+      const waitMs = bucket.waitMs(tokens, nowMs)
+      return { bucket: name, ahead, behind, refillPerSecond, waitMs, pausedMs: bucket.pausedMs(nowMs) }
+    })
+    return positions.reduce((worst, position) => (position.waitMs > worst.waitMs ? position : worst))
   }
 
   /** Admits whoever can go, and sets the alarm for the next moment at which that may change. */

@@ -1,4 +1,4 @@
-import type { CallContext } from '../runtime/call-priority.ts'
+import type { CallContext, CallPriority } from '../runtime/call-priority.ts'
 
 /** What one call draws from one bucket (tokens). */
 export interface BucketCharge {
@@ -45,4 +45,50 @@ export interface APIBudget {
    */
   expectedWaitMs(request: Pick<BudgetRequest, 'buckets' | 'priority'>): number
   ledger(): readonly LedgerEntry[]
+}
+
+/** Where a call stands in the queue of a bucket. */
+export interface QueuePosition {
+  readonly bucket: string
+  /** Calls that are expected to go before it, and those after it (counts). */
+  readonly ahead: number
+  readonly behind: number
+  /** The rate assumed at present. */
+  readonly refillPerSecond: number
+  /** Until it goes, if nobody more urgent comes (ms, an estimate). */
+  readonly waitMs: number
+  /** How much longer the bucket is left alone after refusals (ms; 0 = not at all). */
+  readonly pausedMs: number
+}
+
+/**
+ * - `queued`: it waits for its tokens
+ * - `sent`: it is with the cloud, or about to be
+ * - `resting`: it was refused for its rate and waits by itself before it queues again
+ */
+export type CallPhase = 'queued' | 'sent' | 'resting'
+
+/** A call that was asked for and has not come to its end, at one moment. */
+export interface PendingCall {
+  readonly action: string
+  readonly reason: string
+  readonly priority: CallPriority
+  /** Since when it was asked for, and since when it is in this phase (monotonic ms). */
+  readonly sinceMs: number
+  readonly phase: CallPhase
+  readonly phaseSinceMs: number
+  /** Attempts that the cloud refused for their rate (count). */
+  readonly refusals: number
+  /** What it draws on. */
+  readonly buckets: readonly string[]
+  /** Works out where it stands now; undefined unless it is queued. Costs as much as the queue is long. */
+  position(): QueuePosition | undefined
+}
+
+/** What can be seen of the calls of a budget. Looking changes nothing. */
+export interface BudgetCalls {
+  /** Calls under this signal (that is, of this node) that have not ended, oldest first. */
+  pendingCalls(signal: AbortSignal): readonly PendingCall[]
+  /** How long calls of this action take from being sent to their answer (ms, a moving mean); undefined before the first one. */
+  durationMs(action: string): number | undefined
 }

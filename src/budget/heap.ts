@@ -22,6 +22,11 @@ export class Heap<T> {
     return this.#indexes.has(item)
   }
 
+  /** All items, in no order. */
+  values(): Iterable<T> {
+    return this.#items.values()
+  }
+
   push(item: T): void {
     this.#place(item, this.#items.length)
     this.#rise(item, this.#items.length - 1)

@@ -1,6 +1,8 @@
 import { CALL_PRIORITIES } from '../runtime/call-priority.ts'
 import type { CallPriority } from '../runtime/call-priority.ts'
 import type { BucketCharge } from './contracts.ts'
+import { placeInQueue } from './forecast.ts'
+import type { PlaceInQueue } from './forecast.ts'
 import { Heap } from './heap.ts'
 
 /**
@@ -175,6 +177,29 @@ export class WaitingCalls<C extends WaitingCall> {
       release: calls('release'),
       background: calls('background'),
     }
+  }
+
+  /**
+   * Where a waiting call stands among those that draw on the same bucket. Takes O(n) where all are of one class, else O(n log n): for
+   * who asks, never on the way of a call.
+   *
+   * @param timeOf when so many tokens will be there (ms on the clock of `sinceMs`)
+   */
+  placeOf(call: C, bucket: string, timeOf: (tokens: number) => number): PlaceInQueue {
+    const rivals = [...this.#groups.values()]
+      .filter(({ byUrgency }) => byUrgency.peek()?.charges.some((charge) => charge.bucket === bucket) === true)
+      .flatMap(({ byUrgency }) => [...byUrgency.values()])
+    const place = (other: C): { rank: number; sequence: number; deadlineMs: number; tokens: number } => ({
+      rank: rankOf(other.priority),
+      sequence: other.sequence,
+      deadlineMs: deadlineMs(other),
+      tokens: other.charges.find((charge) => charge.bucket === bucket)?.cost ?? 0,
+    })
+    return placeInQueue(place(call), rivals.map(place), {
+      turnsByClass: TURNS_BY_CLASS,
+      turnsSinceOverdue: this.#turns.get(bucket) ?? 0,
+      timeOf,
+    })
   }
 
   #isOverdueTurn(call: C): boolean {
