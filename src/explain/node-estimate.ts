@@ -1,0 +1,71 @@
+import type { PendingCall } from '../budget/contracts.ts'
+import type { ManagedNode, NodeFacts } from './node-facts.ts'
+import type { Reason, ReasonCode } from './reasons.ts'
+
+/** An answered call that was never timed is taken to need so long (ms). A choice: EC2 answers most changes within half a second. */
+const USUAL_CALL_MS = 500
+/** From the last answer to the resource being written (ms): the write's own pause and two patches. A choice. */
+const WRITE_MS = 100
+
+/**
+ * How long until the node's resource has what it lacks (ms): the wait of its next calls for their quota, the calls themselves and the
+ * write. What arrives later and is more urgent cannot be known.
+ *
+ * @param cause of `causeOf`
+ * @returns undefined where it depends on somebody else
+ */
+export function estimateOf(facts: NodeFacts, cause: Reason): number | undefined {
+  const { node } = facts
+  if (node === undefined) return undefined
+  if (isOneOf(cause, STEP_UNDER_WAY)) return stepMs(facts, node)
+  if (isOneOf(cause, STEP_TO_COME)) return nextStepMs(node)
+  if (isOneOf(cause, TRIED_AGAIN)) return cause.retryMs + nextStepMs(node)
+  return cause.code === 'write-pending' ? WRITE_MS : undefined
+}
+
+/** The reasons whose end can be told; all others depend on somebody else. */
+const STEP_UNDER_WAY = ['waits-for-quota', 'quota-paused', 'call-sent'] as const
+const STEP_TO_COME = ['pass-due', 'reads-instance'] as const
+const TRIED_AGAIN = ['cloud-unavailable', 'call-throttled', 'call-failed'] as const
+
+function isOneOf<C extends ReasonCode>(
+  reason: Reason,
+  codes: readonly C[],
+): reason is Extract<Reason, { readonly code: C }> {
+  return codes.some((code) => code === reason.code)
+}
+
+/** What is left of the step under way. */
+function stepMs(facts: NodeFacts, node: ManagedNode): number {
+  const { step } = node.work
+  const call = node.calls().at(-1)
+  if (step === undefined) return nextStepMs(node)
+  const { kind } = step.step
+  if (kind !== 'allocate' && kind !== 'createInterface') return nextStepMs(node)
+  if (call === undefined) return USUAL_CALL_MS + WRITE_MS
+  const position = call.position()
+  const waitMs = position?.waitMs ?? 0
+  const place = { action: call.action, ahead: position?.ahead ?? 0, behind: position?.behind ?? 0, waitMs }
+  const isQueued = position !== undefined
+  const { pace } = node
+  const remainder = pace?.remaining?.(kind, { ...place, isQueued }, call.priority) ?? { waitMs, callCount: 1 }
+  return remainder.waitMs + callsMs(facts, call, remainder.callCount) + WRITE_MS
+}
+
+/** The present call, and those after it, which are taken to be as long. */
+function callsMs({ durationMs, nowMs }: NodeFacts, call: PendingCall, callCount: number): number {
+  const wholeMs = durationMs(call.action) ?? USUAL_CALL_MS
+  const leftMs = call.phase === 'sent' ? Math.max(wholeMs - (nowMs - call.phaseSinceMs), 0) : wholeMs
+  return leftMs + (callCount - 1) * wholeMs
+}
+
+/** A step that has not begun: it takes the way that serves it sooner. */
+function nextStepMs(node: ManagedNode): number {
+  const { pace } = node
+  const priority = node.priority()
+  const waitMs =
+    pace === undefined
+      ? 0
+      : Math.min(pace.expectedWaitMs('allocate', priority), pace.expectedWaitMs('createInterface', priority))
+  return waitMs + 2 * USUAL_CALL_MS + WRITE_MS
+}
