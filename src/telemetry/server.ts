@@ -8,6 +8,35 @@ const ADDRESS_OPTION = '--operator-prometheus-serve-addr'
 const REQUEST_TIMEOUT_MS = 10_000
 const TEXT = 'text/plain; charset=utf-8'
 
+/** A request for one of the routes. */
+export interface RouteRequest {
+  /** Without the query; as it was sent, still percent-encoded. */
+  readonly path: string
+  readonly query: URLSearchParams
+  /** Lower-case names. */
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
+  /** Aborted when the client has gone, and when the server closes. */
+  readonly signal: AbortSignal
+}
+
+export interface RouteAnswer {
+  readonly status: number
+  readonly contentType: string
+  /** Pieces are sent as they come and as fast as the client takes them; the answer ends with them. */
+  readonly body: string | AsyncIterable<string>
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** What else is served on the port. GET and HEAD only. */
+export interface Route {
+  /** The exact path, or a prefix when it ends in `/*`: `/v1/explain/*`. */
+  readonly path: string
+  /** What it shows, for the answer to a path that nobody serves. */
+  readonly help: string
+  /** A throw is an answer 500 with its message. */
+  answer(request: RouteRequest): RouteAnswer | Promise<RouteAnswer>
+}
+
 export interface Readiness {
   readonly ok: boolean
   /** Why not, one constant phrase each; may name what is degraded although it is ok. */
@@ -20,6 +49,8 @@ export interface TelemetryServerOptions {
   readonly isReady: () => Readiness
   readonly isHealthy: () => Readiness
   readonly registry: Registry
+  /** Besides the three paths above; the first one that matches answers. */
+  readonly routes?: readonly Route[]
 }
 
 export interface TelemetryServer {
@@ -40,34 +71,44 @@ export class ListenError extends Error {
   }
 }
 
-/** Serves `/healthz`, `/readyz` and `/metrics`. @throws ListenError */
+/** Serves `/healthz`, `/readyz`, `/metrics` and the given routes. @throws ListenError */
 export async function startTelemetryServer(options: TelemetryServerOptions): Promise<TelemetryServer> {
   const { host, port } = parseAddress(options.address)
+  const closing = new AbortController()
   const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS })
   server.on('request', (request, response) => {
     // A connection that was busy when the server was closed would otherwise be kept open for the next request.
     response.once('close', () => {
       if (!server.listening) server.closeIdleConnections()
     })
-    answer(request, response, options).catch((error: unknown) => {
+    answer(request, response, options, closing.signal).catch((error: unknown) => {
       send(response, 500, error instanceof Error ? error.message : String(error))
     })
   })
   await listen(server, host, port, options.address)
-  return { url: urlOf(server), close: (signal) => close(server, signal) }
+  return {
+    url: urlOf(server),
+    close(signal) {
+      const closed = close(server, signal)
+      // Streams would never end by themselves.
+      closing.abort(new Error('the server closes'))
+      return closed
+    },
+  }
 }
 
 async function answer(
   request: IncomingMessage,
   response: ServerResponse,
   options: TelemetryServerOptions,
+  closing: AbortSignal,
 ): Promise<void> {
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     response.setHeader('allow', 'GET, HEAD')
     send(response, 405, 'only GET and HEAD')
     return
   }
-  const [path = '/'] = (request.url ?? '/').split('?')
+  const [path = '/', query = ''] = (request.url ?? '/').split('?')
   switch (path) {
     case '/healthz':
       sendReadiness(response, options.isHealthy())
@@ -79,8 +120,56 @@ async function answer(
       send(response, 200, await options.registry.metrics(), options.registry.contentType)
       return
     default:
-      send(response, 404, 'try /healthz, /readyz or /metrics')
   }
+  const { routes = [] } = options
+  const route = routes.find((candidate) => isServedBy(candidate, path))
+  if (route === undefined) {
+    const others = routes.map((candidate) => `${candidate.path}  ${candidate.help}`)
+    send(response, 404, ['try /healthz, /readyz or /metrics', ...others].join('\n'))
+    return
+  }
+  const gone = new AbortController()
+  response.once('close', () => gone.abort(new Error('the client has gone')))
+  const signal = AbortSignal.any([gone.signal, closing])
+  const { headers } = request
+  await sendAnswer(response, await route.answer({ path, query: new URLSearchParams(query), headers, signal }), signal)
+}
+
+function isServedBy(route: Route, path: string): boolean {
+  return route.path.endsWith('/*') ? path.startsWith(route.path.slice(0, -1)) : path === route.path
+}
+
+async function sendAnswer(response: ServerResponse, answer: RouteAnswer, signal: AbortSignal): Promise<void> {
+  const { status, contentType, body, headers } = answer
+  for (const [name, value] of Object.entries(headers ?? {})) response.setHeader(name, value)
+  if (typeof body === 'string') {
+    send(response, status, body, contentType)
+    return
+  }
+  response.writeHead(status, { 'content-type': contentType })
+  response.flushHeaders()
+  if (response.req.method !== 'HEAD') {
+    for await (const piece of body) {
+      if (signal.aborted) break
+      if (!response.write(piece)) await drained(response, signal)
+      if (signal.aborted) break
+    }
+  }
+  response.end()
+}
+
+/** Resolves when the client has taken what was sent, or when nobody waits for it any more. */
+function drained(response: ServerResponse, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      response.off('drain', done)
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    response.once('drain', done)
+    if (signal.aborted) done()
+    else signal.addEventListener('abort', done, { once: true })
+  })
 }
 
 /** As Kubernetes answers: `ok`, or the reasons, one a line. */
