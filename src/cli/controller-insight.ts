@@ -1,0 +1,185 @@
+import type { AdaptiveAPIBudget } from '../budget/api-budget.ts'
+import type { PendingCall } from '../budget/contracts.ts'
+import type { NodeManager } from '../controller/node-manager.ts'
+import type { NodeObserver } from '../controller/node-work.ts'
+import type { Node } from '../controller/node.ts'
+import type { PodView } from '../explain/explain-pod.ts'
+import type { SubnetFacts } from '../explain/explain-subnet.ts'
+import { causeOf, roughPlace } from '../explain/node-cause.ts'
+import type { ReasonCode } from '../explain/reasons.ts'
+import { REASONS } from '../explain/reasons.ts'
+import { codeOfNotice } from '../explain/wait-code.ts'
+import { NO_NOTICE } from '../ipam/node-status.ts'
+import type { WaitNotice } from '../ipam/node-status.ts'
+import type { FreeSample } from '../ipam/subnet-trend.ts'
+import { timeToEmptyMs, withSample } from '../ipam/subnet-trend.ts'
+import type { PoolQuotaMap } from '../ipam/types.ts'
+import type { Clock } from '../runtime/clock.ts'
+import type { ControllerMetrics } from '../telemetry/controller-metrics.ts'
+import type { Route } from '../telemetry/server.ts'
+import { nodeFacts } from './explain-facts.ts'
+import { explainRoute } from './explain-routes.ts'
+import type { ExplainSources } from './explain-routes.ts'
+
+/** How often the free addresses of subnets are noted (ms): their trend is there when somebody asks. */
+const SUBNET_SAMPLE_MS = 30_000
+/** Nodes whose resource cannot be read that are remembered (count). */
+const MAX_MALFORMED = 1_000
+
+/** What is asked of the leader. */
+export interface LeaderView {
+  readonly manager: NodeManager
+  prefixDelegation(): boolean
+  /** Free addresses by subnet, as the provider's cache has them. */
+  quota(): PoolQuotaMap
+  /** Pods on the node that wait for an address (count); undefined while not known. */
+  pendingPods(node: string): number | undefined
+  findPod(namespace: string, name: string, signal: AbortSignal): Promise<PodView | undefined>
+}
+
+/** Says that a node waits, beside its resource. */
+export interface WaitReporter {
+  waits(node: string, code: ReasonCode, message: string): void
+}
+
+export interface InsightOptions {
+  readonly clock: Clock
+  readonly metrics: ControllerMetrics
+}
+
+/**
+ * What the controller tells about itself: why nodes, pods and calls wait, and how subnets fill. Everything is worked out when somebody
+ * asks; a change of a node costs a look at what was noted of that node.
+ */
+export class ControllerInsight implements NodeObserver {
+  readonly routes: readonly Route[]
+  readonly sources: ExplainSources
+  readonly #clock: Clock
+  /** Nodes that may be waiting, whatever for. */
+  readonly #waiting = new Set<string>()
+  readonly #notices = new Map<string, WaitNotice>()
+  readonly #malformed = new Map<string, string>()
+  readonly #freeIPs = new Map<string, readonly FreeSample[]>()
+  #budget: AdaptiveAPIBudget | undefined
+  #leader: LeaderView | undefined
+  #reporter: WaitReporter | undefined
+
+  constructor({ clock, metrics }: InsightOptions) {
+    this.#clock = clock
+    this.sources = {
+      manager: () => this.#leader?.manager,
+      budget: () => this.#budget,
+      pendingPods: (node) => this.#leader?.pendingPods(node),
+      quota: () => this.#leader?.quota() ?? new Map(),
+      malformed: this.#malformed,
+      clock,
+      prefixDelegation: () => this.#leader?.prefixDelegation() ?? false,
+      findPod: (namespace, name, signal) =>
+        this.#leader?.findPod(namespace, name, signal) ?? Promise.resolve(undefined),
+      subnets: () => this.subnets(),
+    }
+    this.routes = [explainRoute(this.sources)]
+    metrics.watchWaiting({ nodes: () => this.waitingNodes(), subnets: () => this.subnets() })
+  }
+
+  setBudget(budget: AdaptiveAPIBudget): void {
+    this.#budget = budget
+  }
+
+  /** This replica leads from now on. @param signal ends it */
+  lead(leader: LeaderView, reporter: WaitReporter | undefined, signal: AbortSignal): void {
+    this.#leader = leader
+    this.#reporter = reporter
+    signal.addEventListener('abort', () => (this.#leader = undefined), { once: true })
+    void this.#sampleSubnets(signal)
+  }
+
+  changed(node: Node): void {
+    const { state, name } = node
+    const { notice } = state
+    const isWaiting = state.needSinceMs !== undefined || state.view.kind !== 'known' || notice !== NO_NOTICE
+    if (isWaiting) this.#waiting.add(name)
+    else this.#waiting.delete(name)
+    if (!node.isMalformed && this.#malformed.size > 0) this.#malformed.delete(name)
+    if ((this.#notices.get(name) ?? NO_NOTICE) !== notice) this.#noteNotice(node, notice)
+  }
+
+  gone(node: Node): void {
+    this.deleted(node.name)
+  }
+
+  /** A resource cannot be read; its node may not be known for that. */
+  malformed(name: string, faults: readonly string[]): void {
+    if (this.#malformed.size < MAX_MALFORMED || this.#malformed.has(name)) this.#malformed.set(name, faults.join('; '))
+  }
+
+  /** A CiliumNode is gone. */
+  deleted(name: string): void {
+    this.#waiting.delete(name)
+    this.#notices.delete(name)
+    this.#malformed.delete(name)
+  }
+
+  /** How many nodes wait, by reason. Takes as long as there are waiting nodes. */
+  waitingNodes(): ReadonlyMap<ReasonCode, number> {
+    const counts = new Map<ReasonCode, number>()
+    if (this.#leader === undefined) return counts
+    const closed = (this.#budget?.buckets() ?? []).filter(({ pausedMs }) => pausedMs > 0)
+    const place = roughPlace(new Set(closed.map(({ bucket }) => bucket)))
+    for (const name of new Set([...this.#waiting, ...this.#malformed.keys()])) {
+      const { code } = causeOf(nodeFacts(name, this.sources), place)
+      const { effect } = REASONS[code]
+      if (effect === 'passes' || effect === 'stops') counts.set(code, (counts.get(code) ?? 0) + 1)
+    }
+    return counts
+  }
+
+  /** The subnets as they are now, by ID. */
+  subnets(): readonly SubnetFacts[] {
+    this.#sample()
+    return [...(this.#leader?.quota() ?? [])]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([poolID, { availableIPs, freeBlocks }]) => ({
+        poolID,
+        freeIPs: availableIPs,
+        freeBlocks,
+        emptyMs: timeToEmptyMs(this.#freeIPs.get(poolID) ?? []),
+      }))
+  }
+
+  #noteNotice(node: Node, notice: WaitNotice): void {
+    if (notice === NO_NOTICE) {
+      this.#notices.delete(node.name)
+      return
+    }
+    this.#notices.set(node.name, notice)
+    const code = codeOfNotice(node.state)
+    if (code !== undefined) this.#reporter?.waits(node.name, code, notice.text)
+  }
+
+  async #sampleSubnets(signal: AbortSignal): Promise<void> {
+    try {
+      while (!signal.aborted) {
+        this.#sample()
+        await this.#clock.sleep(SUBNET_SAMPLE_MS, signal)
+      }
+    } catch {
+      // The signal: somebody else leads, or the process ends.
+    }
+  }
+
+  #sample(): void {
+    const atMs = this.#clock.now()
+    const quota = this.#leader?.quota() ?? new Map()
+    for (const [poolID, { availableIPs }] of quota)
+      this.#freeIPs.set(poolID, withSample(this.#freeIPs.get(poolID) ?? [], { atMs, freeIPs: availableIPs }))
+    for (const poolID of this.#freeIPs.keys()) if (!quota.has(poolID)) this.#freeIPs.delete(poolID)
+  }
+}
+
+/** The bucket that the newest of these calls waits for, and for how long; undefined when it waits for none. */
+export function quotaWaitOf(
+  calls: readonly PendingCall[],
+): { readonly bucket: string; readonly waitMs: number } | undefined {
+  return calls.at(-1)?.position()
+}
