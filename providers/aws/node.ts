@@ -77,6 +77,13 @@ interface View {
   readonly interfaces: readonly ENI[]
 }
 
+/** A look at the inventory: it holds as long as the view and the limits are the same objects. */
+interface Look {
+  readonly interfaces: readonly ENI[]
+  readonly limits: Limits
+  readonly seen: InterfacesAndIPs
+}
+
 /**
  * What the provider does for one node: calls in their order, undone on failure. Choices come from the plan files; the state of
  * the instance from the inventory, read anew for each operation.
@@ -90,6 +97,7 @@ export class AWSNode implements NodeOperations {
   #spec: ENISpec
   #used: ReadonlySet<string>
   #view: View | undefined
+  #look: Look | undefined
   #prefixObstacle: PrefixObstacle | undefined
 
   readonly prefixes: PrefixOperations = {
@@ -138,7 +146,10 @@ export class AWSNode implements NodeOperations {
     const facts = this.#factsWithLimits()
     if (facts.interfaces.length === 0) throw new InstanceNotFoundError(this.#instanceID)
     if (facts.prefixDelegation) this.#tellPrefixObstacle(prefixObstacle(facts))
-    return interfacesAndIPs(facts)
+    const { interfaces, limits } = facts
+    if (this.#look?.interfaces !== interfaces || this.#look.limits !== limits)
+      this.#look = { interfaces, limits, seen: countedOnly(facts) }
+    return this.#look.seen
   }
 
   /** Says once why this node gets no prefixes where others do, and when that is over. */
@@ -360,6 +371,18 @@ export class AWSNode implements NodeOperations {
       this.#view = { record, spec: this.#spec, interfaces }
     }
     return this.#view.interfaces
+  }
+}
+
+/** Keeps the numbers; the map of addresses, which is large and seldom asked for, is made anew each time. */
+function countedOnly(facts: NodeFacts & { readonly limits: Limits }): InterfacesAndIPs {
+  const { available, stats } = interfacesAndIPs(facts)
+  return {
+    stats,
+    availableCount: available.size,
+    get available() {
+      return interfacesAndIPs(facts).available
+    },
   }
 }
 

@@ -174,7 +174,8 @@ export function interfacesAndIPs(facts: NodeFacts & { readonly limits: Limits })
   for (const eni of facts.interfaces) {
     if (isExcluded(eni, facts.spec)) continue
     nodeIPv6Prefixes += eni.ipv6Prefixes.length
-    for (const address of eni.addresses) available.set(address, { resource: eni.id })
+    const entry: AllocationIP = { resource: eni.id }
+    for (const address of eni.addresses) available.set(address, entry)
   }
   const capacity = interfaceCapacity({
     adapters: facts.limits.adapters,

@@ -1,4 +1,3 @@
-import type { CiliumNode } from '../ipam/cilium-node.ts'
 import type { NodeOperations } from '../ipam/contracts.ts'
 import type { FailureState } from '../ipam/node-state.ts'
 import { waitCauseOf } from '../ipam/node-status.ts'
@@ -6,6 +5,7 @@ import { nextDueMs } from '../ipam/next-due.ts'
 import type { FailedStep, IdleReason, MaintenancePlan, MaintenanceStep } from '../ipam/plan-maintenance.ts'
 import { planMaintenance } from '../ipam/plan-maintenance.ts'
 import { destructiveCallCount, withoutUsed } from '../ipam/release-proof.ts'
+import type { SeenResource } from '../ipam/seen-resource.ts'
 import { unpackResource } from '../ipam/seen-resource.ts'
 import { stepPriority } from '../ipam/step-priority.ts'
 import { assert } from '../runtime/assert.ts'
@@ -82,12 +82,12 @@ export class MaintenancePass {
    * Something is known that was not when the step under way was planned. A release ends where the agent has taken its word back, or
    * where addresses are needed: it may wait long for its turn, and must neither come too late nor stand in the way.
    */
-  reconsider(resource: CiliumNode): void {
+  reconsider(): void {
     this.rerank()
     const { step, controller } = this.#upkeep ?? {}
     if (step === undefined || controller?.signal.aborted !== false) return
     if (this.#isInNeed()) controller.abort(new Error('interrupted: addresses are needed'))
-    else if (!this.#isStillAgreed(step, resource)) controller.abort(new Error('interrupted: the agent wants them back'))
+    else if (!this.#isStillAgreed(step)) controller.abort(new Error('interrupted: the agent wants them back'))
   }
 
   /** A step that waits for the cloud's quota moves up when its node has become more urgent: a pod waits there by now. */
@@ -123,29 +123,28 @@ export class MaintenancePass {
   #plan(progress: Progress): MaintenancePlan {
     const { clock, config, implementation, pendingPods } = this.#services
     const { operations, name } = this.#node
-    const packed = this.#node.state.resource
-    if (packed === undefined || operations === undefined) return { kind: 'idle', why: { kind: 'held' } }
-    const resource = unpackResource(packed)
-    const available = this.#node.recalculate(resource)
+    const seen = this.#node.state.resource
+    if (seen === undefined || operations === undefined) return { kind: 'idle', why: { kind: 'held' } }
+    const inventory = this.#node.recalculate()
     const nowMs = clock.now()
     const step =
-      available === undefined
+      inventory === undefined
         ? undefined
-        : stepHandshake(this.#node.state, { resource, available, operations, config, nowMs })
+        : stepHandshake(this.#node.state, { seen, inventory, operations, config, nowMs })
     if (step !== undefined) {
       this.#node.apply({ kind: 'releaseStepped', records: step.records, resourceStates: step.resourceStates })
     }
-    this.#withhold(resource, operations)
+    this.#withhold(seen, operations)
     return planMaintenance(
       snapshotOf(this.#node.state, {
-        resource,
+        seen,
         operations,
         config,
         nowMs,
         isHeld: this.#node.isHeld,
         pendingPods: pendingPods?.(name),
         agreed: step?.toRelease,
-        syncedAtMs: implementation.syncedAtMs(packed.instanceID),
+        syncedAtMs: implementation.syncedAtMs(seen.instanceID),
         destroyPermit: (callCount) => this.#services.destroyPermit(nowMs, callCount),
         missingReadsFromMs: this.#services.missingReadsFromMs(),
         failures: progress.failures,
@@ -156,11 +155,11 @@ export class MaintenancePass {
   }
 
   /** On a doubtful view everything stays as it is: a CIDR whose release was lost must not be listed again. */
-  #withhold(resource: CiliumNode, operations: NodeOperations): void {
+  #withhold(seen: SeenResource, operations: NodeOperations): void {
     const { clock, config } = this.#services
     const { staleSinceMs, view, withheld } = this.#node.state
     if (staleSinceMs !== undefined || view.kind !== 'known') return
-    const cidrs = cidrsToWithhold(this.#node.state, { resource, operations, config, nowMs: clock.now() })
+    const cidrs = cidrsToWithhold(this.#node.state, { seen, operations, config, nowMs: clock.now() })
     this.#node.apply({ kind: 'cidrsWithheld', cidrs })
     if (this.#node.state.withheld !== withheld) this.#node.publish('withheld')
   }
@@ -177,7 +176,7 @@ export class MaintenancePass {
         'a permit holds for the turn it was given in',
       )
     }
-    const { minAllocate } = unpackResource(state.resource).spec.ipam
+    const { minAllocate } = state.resource.demand.spec.ipam
     const priority = this.#priorityOf(step, minAllocate)
     const { instanceID } = state.resource
     const isUpkeep = isProof(step) || step.kind === 'release' || step.kind === 'releaseCIDRs'
@@ -238,7 +237,7 @@ export class MaintenancePass {
         return
       case 'attached':
         this.#node.apply({ kind: 'changed' })
-        if (outcome.addressCount === 0) this.#lookAgain()
+        if (outcome.addressCount === 0) this.#node.recalculate()
         if (outcome.addressCount === 0 && this.#isInNeed()) progress.failures.push(withoutProgress(step, outcome))
         return
       case 'staticIPAssigned':
@@ -311,17 +310,12 @@ export class MaintenancePass {
     }
   }
 
-  #lookAgain(): void {
-    const { resource } = this.#node.state
-    if (resource !== undefined) this.#node.recalculate(unpackResource(resource))
-  }
-
-  /** What a release is about to give back is still given up, and used by nobody, in this version of the resource. */
-  #isStillAgreed(step: MaintenanceStep, resource: CiliumNode): boolean {
-    if (step.kind !== 'release' && step.kind !== 'releaseCIDRs') return true
-    const { cidrs, resourceStates } = this.#node.state
+  /** What a release is about to give back is still given up, and used by nobody, in the newest version of the resource. */
+  #isStillAgreed(step: MaintenanceStep): boolean {
+    const { cidrs, resource: seen, resourceStates } = this.#node.state
+    if ((step.kind !== 'release' && step.kind !== 'releaseCIDRs') || seen === undefined) return true
     const { ipsToRelease, cidrsToRelease } = step.action
-    const kept = withoutUsed(step.action, resource.status.used)
+    const kept = withoutUsed(step.action, unpackResource(seen).status.used)
     return (
       kept?.ipsToRelease.length === ipsToRelease.length &&
       kept.cidrsToRelease.length === cidrsToRelease.length &&

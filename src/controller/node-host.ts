@@ -1,8 +1,6 @@
-import type { CiliumNode } from '../ipam/cilium-node.ts'
-import type { NodeOperations } from '../ipam/contracts.ts'
+import type { InterfacesAndIPs, NodeOperations } from '../ipam/contracts.ts'
 import type { NodeEvent, NodeState } from '../ipam/node-state.ts'
 import type { IdleReason } from '../ipam/plan-maintenance.ts'
-import type { AllocationMap } from '../ipam/types.ts'
 
 /** A node as its maintenance pass and its publisher see it. State is read anew at every access: an await ends what was known. */
 export interface NodeHost {
@@ -20,10 +18,9 @@ export interface NodeHost {
   /**
    * Looks at the provider's cache.
    *
-   * @param resource the newest version, unpacked
-   * @returns the addresses open to pods, undefined while the inventory is not known
+   * @returns what it has of the node, undefined while the inventory is not known
    */
-  recalculate(resource: CiliumNode): AllocationMap | undefined
+  recalculate(): InterfacesAndIPs | undefined
   /** Asks for a further pass where there is something to do. */
   evaluate(reason: string): boolean
   /** What a step has changed is written at once: the next one may wait long for its turn. */

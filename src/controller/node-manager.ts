@@ -1,6 +1,5 @@
 import type { CiliumNode } from '../ipam/cilium-node.ts'
 import type { SyncResult } from '../ipam/contracts.ts'
-import type { DestroyPermit } from '../ipam/plan-maintenance.ts'
 import { clusterSizeDependentInterval } from '../runtime/backoff.ts'
 import { CALL_PRIORITIES } from '../runtime/call-priority.ts'
 import { KeyedQueue } from '../runtime/keyed-queue.ts'
@@ -17,22 +16,16 @@ import type { CollectableNode } from './node-gc.ts'
 import type { NodeManagerOptions } from './options.ts'
 import { prepareProvider } from './prepare-provider.ts'
 import type { OwnField } from './second-writer.ts'
+import type { Readiness } from './serving-state.ts'
+import { ServingState } from './serving-state.ts'
 
 /** Nodes with this annotation are not managed. cilium operator/watchers/cilium_node.go (1.18 and later) */
 export const IGNORE_ANNOTATION = 'ipam.cilium.io/ignore'
 
 /** Writes to the API server under way at once (count): the rest is computed late, on the newest versions. */
 const CONCURRENT_WRITES = 32
-/** How long joining nodes wait for the first full sync to show their instances before they read by themselves (ms). */
-const FIRST_SYNC_GRACE_MS = 30_000
 /** A warning that would repeat is written once in this time (ms). cilium pkg/ipam/node.go, the warning of handleIPAllocation */
 const REPEATED_WARNING_MS = 3_600_000
-
-/** Whether the process may be called ready, and what is missing. */
-export interface Readiness {
-  readonly ok: boolean
-  readonly reasons: readonly string[]
-}
 
 /**
  * The fleet: one `Node` for each CiliumNode, the background read of the inventory, and what the nodes share. An event of one node
@@ -55,13 +48,10 @@ export class NodeManager {
   readonly #nodes = new Map<string, Node>()
   readonly #byInstanceID = new Map<string, Node>()
   readonly #stopping = new AbortController()
+  readonly #serving: ServingState
   /** The destructive calls of the whole controller; garbage collectors count in. */
   readonly destructiveLimiter: DestructiveLimiter
   #background: Promise<void> = Promise.resolve()
-  #isPrepared = false
-  #isListed = false
-  #hasFullSync = false
-  #contested: { readonly node: string; readonly field: OwnField } | undefined
 
   constructor(options: NodeManagerOptions) {
     this.#options = options
@@ -69,6 +59,7 @@ export class NodeManager {
     this.#timers = new TimerQueue(clock, (error) => log.error({ error }, 'A timer failed by a defect'))
     this.#gauges = new FleetGauges(metrics, clock, this.#timers)
     this.destructiveLimiter = new DestructiveLimiter(config.destructiveCallsPerMinute)
+    this.#serving = new ServingState(this.destructiveLimiter)
     this.#walks = new KeyedQueue({ concurrency: Math.max(config.parallelAllocWorkers, 1), laneCount: 1 })
     this.#ranks = new KeyedQueue({ concurrency: Number.POSITIVE_INFINITY, laneCount: 1 })
     this.#warnings = rateLimitedWarning({ log, clock, intervalMs: REPEATED_WARNING_MS })
@@ -95,10 +86,10 @@ export class NodeManager {
         instanceSync: metrics.resyncTrigger(),
       },
       nodeCount: () => this.#nodes.size,
-      isHeld: () => this.#isSilent() || this.#stopping.signal.aborted,
-      isSilent: () => this.#isSilent(),
-      destroyPermit: (nowMs, callCount) => this.#destroyPermit(nowMs, callCount),
-      missingReadsFromMs: () => this.#missingReadsFromMs(),
+      isHeld: () => this.#serving.isSilent || this.#stopping.signal.aborted,
+      isSilent: () => this.#serving.isSilent,
+      destroyPermit: (nowMs, callCount) => this.#serving.destroyPermit(nowMs, callCount),
+      missingReadsFromMs: () => this.#serving.missingReadsFromMs(this.#fullSync.startedAtMs),
       nodeChanged: (node) => this.#nodeChanged(node),
       contested: (node, field) => this.#stopWriting(node, field),
     }
@@ -191,7 +182,7 @@ export class NodeManager {
 
   /** The initial list of CiliumNodes is complete. */
   listed(): void {
-    this.#isListed = true
+    this.#serving.setListed()
     this.#gauges.begin()
   }
 
@@ -242,27 +233,16 @@ export class NodeManager {
 
   /** Whether passes may act; they wait, and nothing is lost, while it is false. */
   setInstancesAPIReadiness(isReady: boolean): void {
-    if (this.#isPrepared === isReady) return
-    this.#isPrepared = isReady
     // Passes begin by urgency whatever the order here.
-    if (isReady) this.#wake([...this.#nodes.values()], 'ready')
+    if (this.#serving.setPrepared(isReady) && isReady) this.#wake([...this.#nodes.values()], 'ready')
   }
 
   instancesAPIIsReady(): boolean {
-    return this.#isPrepared
+    return this.#serving.isPrepared
   }
 
   readiness(): Readiness {
-    const reasons = [
-      ...(this.#isPrepared ? [] : ['the cloud has not answered the first reads yet']),
-      ...(this.#isListed ? [] : ['the initial list of CiliumNodes is not complete']),
-      ...(this.#contested === undefined
-        ? []
-        : [
-            `another controller writes ${this.#contested.field} of CiliumNode ${this.#contested.node}: nothing is written until a restart`,
-          ]),
-    ]
-    return { ok: reasons.length === 0, reasons }
+    return this.#serving.readiness()
   }
 
   /** Age of the oldest need that is not served (ms); 0 when there is none. */
@@ -278,10 +258,6 @@ export class NodeManager {
   /** Nothing of the fleet is pending or under way, timers apart. */
   isQuiet(): boolean {
     return ![...this.#nodes.values()].some((node) => node.isBusy)
-  }
-
-  #isSilent(): boolean {
-    return !this.#isPrepared || this.#contested !== undefined
   }
 
   /** The node of a resource. One that now names another instance, or was created anew, begins anew. */
@@ -331,8 +307,7 @@ export class NodeManager {
   }
 
   async #afterFullSync(result: SyncResult): Promise<void> {
-    const isFirst = !this.#hasFullSync
-    this.#hasFullSync = true
+    const isFirst = this.#serving.noteFullSync()
     await this.resync(result)
     // What waited for the first sync: releases, and nodes whose instance it did not show.
     const waiting = [...this.#nodes.values()].filter((node) => node.waitsForFullSync)
@@ -359,20 +334,6 @@ export class NodeManager {
     })
   }
 
-  #missingReadsFromMs(): number {
-    const { startedAtMs } = this.#fullSync
-    return this.#hasFullSync || startedAtMs === undefined ? 0 : startedAtMs + FIRST_SYNC_GRACE_MS
-  }
-
-  #destroyPermit(nowMs: number, callCount: number): DestroyPermit {
-    // The end of the first full sync wakes every node.
-    if (!this.#hasFullSync) return { kind: 'deferred', untilMs: undefined }
-    const allowedAtMs = this.destructiveLimiter.allowedAtMs(nowMs, callCount)
-    return allowedAtMs !== undefined && allowedAtMs <= nowMs
-      ? { kind: 'allowed' }
-      : { kind: 'deferred', untilMs: allowedAtMs }
-  }
-
   /** Room in a subnet ends the wait of the nodes that found it full, be it by the last sync or by a call since. */
   #updateQuota(): void {
     const quota = this.#options.implementation.getPoolQuota()
@@ -382,9 +343,7 @@ export class NodeManager {
   }
 
   #stopWriting(node: string, field: OwnField): void {
-    if (this.#contested !== undefined) return
-    this.#contested = { node, field }
-    this.destructiveLimiter.stop()
+    if (!this.#serving.noteSecondWriter(node, field)) return
     this.#options.onSecondWriter?.()
     this.#options.log.error(
       { node, field },

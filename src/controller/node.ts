@@ -1,12 +1,13 @@
 import type { CiliumNode, ReleaseStatus } from '../ipam/cilium-node.ts'
 import { dueCIDRs } from '../ipam/cidr-release.ts'
-import type { NodeOperations } from '../ipam/contracts.ts'
+import type { InterfacesAndIPs, NodeOperations } from '../ipam/contracts.ts'
 import { LOOK_AGAIN_MS, nextDueMs } from '../ipam/next-due.ts'
 import type { NodeEvent, NodeState } from '../ipam/node-state.ts'
 import { INITIAL_NODE_STATE, reduce } from '../ipam/node-state.ts'
 import type { IdleReason } from '../ipam/plan-maintenance.ts'
 import { maintenanceGates } from '../ipam/plan-maintenance.ts'
 import { publishReleaseIPs } from '../ipam/release-handshake.ts'
+import type { SeenResource } from '../ipam/seen-resource.ts'
 import { isOlderVersion, packResource, unpackResource } from '../ipam/seen-resource.ts'
 import { needPriority } from '../ipam/step-priority.ts'
 import type { AllocationMap, Statistics } from '../ipam/types.ts'
@@ -109,7 +110,7 @@ export class Node implements NodeHost {
     if (resource === undefined || this.#operations === undefined) return NO_ADDRESSES
     const { clock, config } = this.#services
     const context = { config, nowMs: clock.now() }
-    return refreshNode(this.#state, unpackResource(resource), this.#operations, context).available ?? NO_ADDRESSES
+    return refreshNode(this.#state, resource, this.#operations, context).inventory?.available ?? NO_ADDRESSES
   }
 
   /** A copy of the newest version of the resource, without the owners of used addresses. */
@@ -180,7 +181,7 @@ export class Node implements NodeHost {
     if (this.#operations === undefined) this.#operations = this.#services.implementation.createNode(resource)
     else this.#operations.updatedNode(resource)
     this.#warnOfCeiling(resource)
-    return this.#evaluate(resource, 'resource update')
+    return this.evaluate('resource update')
   }
 
   /** The newest version of the resource cannot be read: nothing is done for the node until a readable one arrives. */
@@ -260,24 +261,26 @@ export class Node implements NodeHost {
     )
   }
 
-  evaluate(reason: string): boolean {
-    const packed = this.#state.resource
-    return packed !== undefined && this.#evaluate(unpackResource(packed), reason)
-  }
-
-  recalculate(resource: CiliumNode): AllocationMap | undefined {
-    if (this.#operations === undefined) return undefined
+  recalculate(): InterfacesAndIPs | undefined {
+    const { resource } = this.#state
+    if (resource === undefined || this.#operations === undefined) return undefined
     const { clock, config } = this.#services
-    const { event, available } = refreshNode(this.#state, resource, this.#operations, { config, nowMs: clock.now() })
+    const context = { config, nowMs: clock.now() }
+    const { event, inventory } = refreshNode(this.#state, resource, this.#operations, context)
     this.apply(event)
-    return available
+    return inventory
   }
 
-  /** Recalculates, asks for a pass where one has something to do, and for a write where something changed. */
-  #evaluate(resource: CiliumNode, reason: string): boolean {
-    if (this.isStopped || this.#operations === undefined) return false
-    this.recalculate(resource)
-    this.#pass.reconsider(resource)
+  /**
+   * Recalculates, asks for a pass where one has something to do, and for a write where something changed.
+   *
+   * @returns whether the node needs addresses
+   */
+  evaluate(reason: string): boolean {
+    const { resource } = this.#state
+    if (resource === undefined || this.isStopped || this.#operations === undefined) return false
+    this.recalculate()
+    this.#pass.reconsider()
     const gates = this.#gates(resource)
     const state = this.#state
     const isDoubtful = state.staleSinceMs !== undefined || state.view.kind !== 'known'
@@ -294,7 +297,7 @@ export class Node implements NodeHost {
     return gates.allocationNeeded
   }
 
-  #gates(resource: CiliumNode): ReturnType<typeof maintenanceGates> {
+  #gates({ demand }: SeenResource): ReturnType<typeof maintenanceGates> {
     const { config, clock } = this.#services
     const { statistics, resourceStates, cidrs } = this.#state
     return maintenanceGates({
@@ -302,7 +305,7 @@ export class Node implements NodeHost {
       isStale: this.#state.staleSinceMs !== undefined,
       neededIPs: statistics.ipv4.neededIPs,
       neededIPv6Prefixes: statistics.ipv6.neededPrefixes,
-      staticIPTagCount: Object.keys(resource.spec.ipam.staticIPTags).length,
+      staticIPTagCount: Object.keys(demand.spec.ipam.staticIPTags).length,
       assignedStaticIP: statistics.assignedStaticIP,
       releaseEnabled: config.releaseExcessIPs,
       excessIPs: statistics.ipv4.excessIPs,

@@ -107,7 +107,7 @@ export class Publisher {
     const revision = state.revision
     // The pool is taken before the status is written, so that it never names an address whose interface the status lacks.
     const seen = unpackResource(state.resource)
-    const pool = this.#node.recalculate(seen)
+    const pool = this.#node.recalculate()?.available
     this.#isWriting = true
     const wanted: Wanted = { status: undefined, spec: undefined }
     let withheld: readonly string[] = []

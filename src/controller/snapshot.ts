@@ -1,6 +1,5 @@
 import { detachable, dueCIDRs, narrowToMarked, withholdTimes } from '../ipam/cidr-release.ts'
-import type { CiliumNode } from '../ipam/cilium-node.ts'
-import type { NodeOperations } from '../ipam/contracts.ts'
+import type { InterfacesAndIPs, NodeOperations } from '../ipam/contracts.ts'
 import { InstanceNotFoundError, LimitsNotFoundError } from '../ipam/errors.ts'
 import type { NodeEvent, NodeState } from '../ipam/node-state.ts'
 import type { DestroyPermit, FailedStep, NodeSnapshot } from '../ipam/plan-maintenance.ts'
@@ -14,7 +13,10 @@ import {
   withoutUsed,
   wordAtMs,
 } from '../ipam/release-proof.ts'
+import type { ResourceDemand } from '../ipam/resource-demand.ts'
 import { isNewInterfaceSooner } from '../ipam/second-path.ts'
+import type { SeenResource } from '../ipam/seen-resource.ts'
+import { allocatedCIDRs, unpackResource } from '../ipam/seen-resource.ts'
 import { calculateStatistics, countsTouchedPrefixes, staticIPNeedsResolution } from '../ipam/statistics.ts'
 import { needPriority } from '../ipam/step-priority.ts'
 import type { AllocationAction, AllocationMap, ReleaseAction, Tags } from '../ipam/types.ts'
@@ -23,52 +25,53 @@ import { usageOf } from '../ipam/usage.ts'
 import { capToMaxAllocate, effectiveMaxAllocate, effectivePreAllocate, surge } from '../ipam/watermarks.ts'
 import type { ControllerConfig } from './options.ts'
 
-/** A look at the provider's cache: the event for the node's state, and the addresses where there is a view. */
+/** A look at the provider's cache: the event for the node's state, and what was seen where there is a view. */
 export interface Refresh {
   readonly event: NodeEvent
-  readonly available: AllocationMap | undefined
+  readonly inventory: InterfacesAndIPs | undefined
 }
 
 /**
- * Looks at the provider's cache; no cloud call.
+ * Looks at the provider's cache; no cloud call, and nothing is unpacked for profiles from 1.19 on.
  *
  * @source cilium pkg/ipam/node.go, recalculate
  */
 export function refreshNode(
   state: NodeState,
-  resource: CiliumNode,
+  seen: SeenResource,
   operations: NodeOperations,
   { config, nowMs }: { readonly config: ControllerConfig; readonly nowMs: number },
 ): Refresh {
   try {
-    const { available, stats } = operations.resyncInterfacesAndIPs()
+    const inventory = operations.resyncInterfacesAndIPs()
+    const { stats } = inventory
     const statistics = calculateStatistics({
-      resource,
-      available,
+      resource: seen.demand,
+      available: { size: inventory.availableCount ?? inventory.available.size },
       interfaceStats: stats,
       instanceMax: operations.getMaximumAllocatableIPv4(),
       rememberedStaticIP: state.statistics.assignedStaticIP,
       usedIPsWithPrefixes:
         countsTouchedPrefixes(config.profile) && operations.isPrefixDelegated()
-          ? operations.prefixes?.getUsedIPWithPrefixes(resource.status.used)
+          ? operations.prefixes?.getUsedIPWithPrefixes(unpackResource(seen).status.used)
           : undefined,
       profile: config.profile,
     })
-    const generation = generationOf(resource, config, stats.nodeIPv6Prefixes)
-    const cidrs = generation === 'multi-pool' ? cidrView(resource, operations) : undefined
-    return { event: { kind: 'refreshed', statistics, generation, cidrs, nowMs }, available }
+    const generation = generationOf(seen.demand, config, stats.nodeIPv6Prefixes)
+    const cidrs = generation === 'multi-pool' ? cidrView(seen, operations) : undefined
+    return { event: { kind: 'refreshed', statistics, generation, cidrs, nowMs }, inventory }
   } catch (error) {
     if (error instanceof InstanceNotFoundError)
-      return { event: { kind: 'instanceMissing', nowMs }, available: undefined }
+      return { event: { kind: 'instanceMissing', nowMs }, inventory: undefined }
     if (error instanceof LimitsNotFoundError) {
-      return { event: { kind: 'limitsUnknown', instanceType: error.instanceType, nowMs }, available: undefined }
+      return { event: { kind: 'limitsUnknown', instanceType: error.instanceType, nowMs }, inventory: undefined }
     }
     throw error
   }
 }
 
 export function generationOf(
-  resource: CiliumNode,
+  resource: ResourceDemand,
   config: Pick<ControllerConfig, 'profile'>,
   availableIPv6Prefixes: number,
 ): AgentGeneration {
@@ -77,20 +80,21 @@ export function generationOf(
 }
 
 function cidrView(
-  resource: CiliumNode,
+  seen: SeenResource,
   { cidrs }: NodeOperations,
 ): { readonly current: readonly string[]; readonly attached: readonly string[] } | undefined {
   if (cidrs === undefined) return undefined
-  const current = resource.spec.ipam.allocated.flatMap((allocation) => allocation.cidrs)
-  return { current, attached: cidrs.getAttachedCIDRs() }
+  return { current: allocatedCIDRs(seen), attached: cidrs.getAttachedCIDRs() }
 }
+
+const NO_ADDRESSES: AllocationMap = new Map()
 
 /** Any read answers the question (monotonic ms). */
 const BEFORE_ANY_READ_MS = -1
 
 export interface HandshakeInput {
-  readonly resource: CiliumNode
-  readonly available: AllocationMap
+  readonly seen: SeenResource
+  readonly inventory: Pick<InterfacesAndIPs, 'available'>
   readonly operations: NodeOperations
   readonly config: ControllerConfig
   readonly nowMs: number
@@ -98,7 +102,7 @@ export interface HandshakeInput {
 
 /** Takes the handshake one step on; undefined where there is none and nothing to begin one for. */
 export function stepHandshake(state: NodeState, input: HandshakeInput): ReleaseStepResult | undefined {
-  const { resource, available, operations, config, nowMs } = input
+  const { seen, inventory, operations, config, nowMs } = input
   const { excessIPs, neededIPs } = state.statistics.ipv4
   const wantsRelease = config.releaseExcessIPs && state.generation !== 'multi-pool' && excessIPs > 0 && neededIPs === 0
   const plan = wantsRelease ? operations.prepareIPRelease(excessIPs) : undefined
@@ -107,8 +111,8 @@ export function stepHandshake(state: NodeState, input: HandshakeInput): ReleaseS
   return releaseStep({
     records: state.release,
     resourceStates: state.resourceStates,
-    pool: resource.spec.ipam.pool ?? new Map(),
-    attached: available,
+    pool: unpackResource(seen).spec.ipam.pool ?? NO_ADDRESSES,
+    attached: inventory.available,
     plan,
     releaseEnabled: config.releaseExcessIPs,
     nowMs,
@@ -118,7 +122,7 @@ export function stepHandshake(state: NodeState, input: HandshakeInput): ReleaseS
 }
 
 export interface SnapshotInput {
-  readonly resource: CiliumNode
+  readonly seen: SeenResource
   readonly operations: NodeOperations
   readonly config: ControllerConfig
   readonly nowMs: number
@@ -171,11 +175,11 @@ export function snapshotOf(state: NodeState, input: SnapshotInput): NodeSnapshot
   }
 }
 
-function prefersNewInterface(state: NodeState, { resource, operations, pendingPods }: SnapshotInput): boolean {
+function prefersNewInterface(state: NodeState, { seen, operations, pendingPods }: SnapshotInput): boolean {
   const { pace } = operations
   if (pace === undefined) return false
   const { statistics, generation } = state
-  const { minAllocate } = resource.spec.ipam
+  const { minAllocate } = seen.demand.spec.ipam
   const priority = needPriority({ statistics, generation, minAllocate, pendingPods })
   const { availableIPs, usedIPs } = statistics.ipv4
   return isNewInterfaceSooner({
@@ -190,16 +194,16 @@ function prefersNewInterface(state: NodeState, { resource, operations, pendingPo
  * A node that is known from its own status alone, as after a restart, may have more than the status says. Where a ceiling was set it is
  * read before anything is added; the others are served at once (docs/decisions/0009-start.md).
  */
-function isUnverified({ resource, syncedAtMs }: SnapshotInput): boolean {
-  return syncedAtMs === undefined && resource.spec.ipam.maxAllocate > 0
+function isUnverified({ seen, syncedAtMs }: SnapshotInput): boolean {
+  return syncedAtMs === undefined && seen.demand.spec.ipam.maxAllocate > 0
 }
 
 function prepareAllocation(
   state: NodeState,
-  { resource, operations, config, pendingPods }: SnapshotInput,
+  { seen, operations, config, pendingPods }: SnapshotInput,
 ): { readonly action: AllocationAction | undefined; readonly limitsUnknownOf?: string } {
   const { neededIPs, availableIPs } = state.statistics.ipv4
-  const { maxAboveWatermark, maxAllocate: configured } = resource.spec.ipam
+  const { maxAboveWatermark, maxAllocate: configured } = seen.demand.spec.ipam
   const plain = surge({ neededIPs, maxAboveWatermark, pendingPods }).maxIPsToAllocate
   const { maxAllocate } = effectiveMaxAllocate(configured, operations.getMaximumAllocatableIPv4())
   const maxIPsToAllocate =
@@ -215,8 +219,8 @@ function prepareAllocation(
   }
 }
 
-function releaseOf(state: NodeState, { agreed, resource, syncedAtMs }: SnapshotInput): NodeSnapshot['release'] {
-  const action = agreed === undefined ? undefined : withoutUsed(agreed, resource.status.used)
+function releaseOf(state: NodeState, { agreed, seen, syncedAtMs }: SnapshotInput): NodeSnapshot['release'] {
+  const action = agreed === undefined ? undefined : withoutUsed(agreed, unpackResource(seen).status.used)
   if (action === undefined) return undefined
   const wordMs = wordAtMs(action.ipsToRelease, state.readySinceMs)
   return wordMs === undefined ? undefined : { action, proof: { syncedAtMs, wordAtMs: wordMs } }
@@ -225,23 +229,24 @@ function releaseOf(state: NodeState, { agreed, resource, syncedAtMs }: SnapshotI
 /** The first interface's worth; the next round takes the next. */
 function cidrReleaseOf(
   state: NodeState,
-  { config, operations, resource, nowMs, syncedAtMs }: SnapshotInput,
+  { config, operations, seen, nowMs, syncedAtMs }: SnapshotInput,
 ): NodeSnapshot['cidrRelease'] {
   if (!config.releaseExcessIPs || state.generation !== 'multi-pool' || operations.cidrs === undefined) return undefined
   const delayMs = config.excessIPReleaseDelayMs
   const due = dueCIDRs(state.cidrs, nowMs, delayMs)
   if (due.length === 0) return undefined
+  const { used } = unpackResource(seen).status
   const [action] = operations.cidrs
     .prepareCIDRRelease(due)
     .map((planned) => narrowToMarked(state.cidrs, planned))
     .filter((planned) => planned !== undefined)
-    .map((planned) => withoutUsed(planned, resource.status.used))
+    .map((planned) => withoutUsed(planned, used))
     .filter((planned) => planned !== undefined)
     .map((planned) => ({
       ...planned,
       cidrsToRelease: detachable(state.withheld, planned.cidrsToRelease, { nowMs, delayMs }),
     }))
-    .map((planned) => withinSurplus(planned, surplusOf(state, resource)))
+    .map((planned) => withinSurplus(planned, surplusOf(state, seen.demand)))
     .filter((planned) => planned !== undefined)
   if (action === undefined) return undefined
   const wordMs = wordAtMs(action.cidrsToRelease, new Map([...state.withheld].filter(isWritten)))
@@ -254,7 +259,7 @@ function cidrReleaseOf(
  */
 export function cidrsToWithhold(
   state: NodeState,
-  { config, operations, resource, nowMs }: Omit<HandshakeInput, 'available'>,
+  { config, operations, seen, nowMs }: Omit<HandshakeInput, 'inventory'>,
 ): readonly string[] {
   if (state.cidrs.marked.size === 0) return []
   const { releaseExcessIPs, destructiveCallsPerMinute, excessIPReleaseDelayMs } = config
@@ -262,7 +267,7 @@ export function cidrsToWithhold(
   const due = dueCIDRs(state.cidrs, nowMs, withholdTimes(excessIPReleaseDelayMs).afterMs)
   const planned = operations.cidrs?.prepareCIDRRelease(due).flatMap(({ cidrsToRelease }) => cidrsToRelease) ?? []
   const marked = planned.filter((cidr) => state.cidrs.marked.has(cidr))
-  return cidrsWithinSurplus(marked, surplusOf(state, resource))
+  return cidrsWithinSurplus(marked, surplusOf(state, seen.demand))
 }
 
 function isWritten(entry: readonly [string, number | undefined]): entry is [string, number] {
@@ -270,14 +275,14 @@ function isWritten(entry: readonly [string, number | undefined]): entry is [stri
 }
 
 /** Addresses that can go without a new need (count). An agent drops CIDRs without knowing of the floor of its node. */
-function surplusOf(state: NodeState, { spec }: CiliumNode): number {
+function surplusOf(state: NodeState, { spec }: ResourceDemand): number {
   const { availableIPs, usedIPs } = state.statistics.ipv4
   const { preAllocate, minAllocate } = spec.ipam
   return availableIPs - Math.max(usedIPs + effectivePreAllocate(preAllocate), minAllocate)
 }
 
-function wantedStaticIPTags(state: NodeState, { resource, operations, config }: SnapshotInput): Tags | undefined {
-  const tags = resource.spec.ipam.staticIPTags
+function wantedStaticIPTags(state: NodeState, { seen, operations, config }: SnapshotInput): Tags | undefined {
+  const tags = seen.demand.spec.ipam.staticIPTags
   if (operations.staticIP === undefined || config.profile === '1.14' || Object.keys(tags).length === 0) return undefined
   return staticIPNeedsResolution(state.statistics.assignedStaticIP, config.profile) ? tags : undefined
 }

@@ -75,7 +75,10 @@ export interface ReleaseCIDRsOutcome {
 
 /** The provider's per-node refresh: a view of the cache, no cloud call. */
 export interface InterfacesAndIPs {
+  /** May be made when it is asked for: most looks need only its size. */
   readonly available: AllocationMap
+  /** Size of `available`, where it is known without making it. */
+  readonly availableCount?: number
   readonly stats: InterfaceStats
 }
 

@@ -1,10 +1,12 @@
 import type { CiliumNode, IPAMSpec, ReleaseStatus } from './cilium-node.ts'
+import type { ResourceDemand } from './resource-demand.ts'
+import { demandOf } from './resource-demand.ts'
 import type { AllocationIP, AllocationMap, JSONObject } from './types.ts'
 
 /**
- * The newest version of a node's resource, packed: the few things that every decision reads as they are, the rest as two short
- * texts. A fleet of 10,000 parsed resources would be some millions of small objects, which costs memory and garbage collection
- * pauses; two texts a node cost neither.
+ * The newest version of a node's resource, packed: the few things that every decision reads as they are, the rest as short texts. A
+ * fleet of 10,000 parsed resources would be some millions of small objects, which costs memory and garbage collection pauses; a few
+ * texts a node cost neither.
  */
 export interface SeenResource {
   readonly name: string
@@ -14,6 +16,10 @@ export interface SeenResource {
   readonly instanceID: string
   /** `status.ipam.release-ips`: usually empty, then the shared empty map. */
   readonly releaseIPs: ReadonlyMap<string, ReleaseStatus>
+  /** Shared with the version before where neither part that it is taken from has changed. */
+  readonly demand: ResourceDemand
+  /** CIDRs of `spec.ipam.pools.allocated`, in its order, joined by spaces. */
+  readonly allocatedCIDRs: string
   /** What a controller writes: the pool, the provider's section, the static address, the operator's error. */
   readonly own: string
   /** Everything else: written by the agent or by people. */
@@ -50,12 +56,16 @@ interface OthersPart {
 export function packResource(node: CiliumNode, previous?: SeenResource): SeenResource {
   const own = JSON.stringify(ownPart(node))
   const others = JSON.stringify(othersPart(node))
+  const isSameDemand =
+    previous?.others === others && previous.demand.status.assignedStaticIP === node.status.assignedStaticIP
   return {
     name: previous?.name ?? node.name,
     uid: previous?.uid === node.uid ? previous.uid : node.uid,
     resourceVersion: node.resourceVersion,
     instanceID: previous?.instanceID === node.spec.instanceID ? previous.instanceID : node.spec.instanceID,
     releaseIPs: node.status.releaseIPs.size === 0 ? NO_STATES : node.status.releaseIPs,
+    demand: isSameDemand ? previous.demand : demandOf(node),
+    allocatedCIDRs: previous?.others === others ? previous.allocatedCIDRs : joinedCIDRs(node.spec.ipam),
     own: previous?.own === own ? previous.own : own,
     others: previous?.others === others ? previous.others : others,
   }
@@ -86,6 +96,15 @@ export function unpackResource(seen: SeenResource): CiliumNode {
       ...sections(own),
     },
   }
+}
+
+/** The CIDRs that the agent has taken over, of all pools. @source `spec.ipam.pools.allocated` */
+export function allocatedCIDRs({ allocatedCIDRs: joined }: Pick<SeenResource, 'allocatedCIDRs'>): readonly string[] {
+  return joined === '' ? [] : joined.split(' ')
+}
+
+function joinedCIDRs({ allocated }: Pick<IPAMSpec, 'allocated'>): string {
+  return allocated.flatMap(({ cidrs }) => cidrs).join(' ')
 }
 
 /**

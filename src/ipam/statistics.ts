@@ -1,7 +1,7 @@
 import { assertNever } from '../runtime/assert.ts'
-import type { CiliumNode } from './cilium-node.ts'
 import { isIPAddress } from './ip-range.ts'
-import type { AllocationMap, InterfaceStats, IPAMProfile, Statistics } from './types.ts'
+import type { ResourceDemand } from './resource-demand.ts'
+import type { InterfaceStats, IPAMProfile, Statistics } from './types.ts'
 import { usageOf } from './usage.ts'
 import { calculateExcessIPs, calculateNeededIPs, effectiveMaxAllocate, effectivePreAllocate } from './watermarks.ts'
 
@@ -21,9 +21,9 @@ export const EMPTY_STATISTICS: Statistics = {
 }
 
 export interface StatisticsInput {
-  readonly resource: Pick<CiliumNode, 'spec' | 'status'>
-  /** Addresses of the last per-node refresh that are open to pods. */
-  readonly available: AllocationMap
+  readonly resource: ResourceDemand
+  /** How many addresses of the last per-node refresh are open to pods (count); their map will do. */
+  readonly available: { readonly size: number }
   readonly interfaceStats: InterfaceStats
   /** `NodeOperations.getMaximumAllocatableIPv4()` (count); 0 = unknown or unlimited. */
   readonly instanceMax: number

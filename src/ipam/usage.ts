@@ -1,7 +1,8 @@
-import type { CiliumNode, PoolRequest } from './cilium-node.ts'
+import type { PoolRequest } from './cilium-node.ts'
 import { DEFAULT_POOL } from './cilium-node.ts'
 import type { IPv4CIDR } from './ip-range.ts'
 import { cidrContains, parseIPv4, parseIPv4CIDR, PREFIX_SIZE } from './ip-range.ts'
+import type { ResourceDemand } from './resource-demand.ts'
 import type { AllocationMap, IPAMProfile } from './types.ts'
 
 /**
@@ -47,7 +48,7 @@ export function poolRequested(requested: readonly PoolRequest[]): PoolDemand | u
  * @param options.availableIPv6Prefixes IPv6 prefixes on the node's interfaces (count)
  */
 export function usageOf(
-  resource: Pick<CiliumNode, 'spec' | 'status'>,
+  resource: ResourceDemand,
   options: { readonly preAllocate: number; readonly availableIPv6Prefixes: number; readonly profile: IPAMProfile },
 ): Usage {
   const usedCount = resource.status.used.size

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { FakeFleet } from '../../support/fake-fleet.ts'
 
 async function served(config: ConstructorParameters<typeof FakeFleet>[0] = {}): Promise<FakeFleet> {
@@ -43,6 +43,16 @@ describe('the accessors of a node', () => {
     }))
     await fleet.advance(100)
     expect(fleet.node().populateIPReleaseStatus(fleet.read())).toBeNull()
+  })
+
+  test('a look at it parses nothing, whichever generation its agent is of', async () => {
+    const fleet = await served({ config: { releaseExcessIPs: true } })
+    fleet.join({ name: 'node-2', ipam: { requested: [{ pool: 'default', ipv4Addrs: 8, ipv6Addrs: 0 }] } })
+    await fleet.advance(5_000)
+    const parse = vi.spyOn(JSON, 'parse')
+    for (const name of ['node-1', 'node-2']) expect(fleet.node(name).evaluate('test')).toBe(false)
+    expect(parse).not.toHaveBeenCalled()
+    parse.mockRestore()
   })
 
   test('setRunning stops and resumes it', async () => {

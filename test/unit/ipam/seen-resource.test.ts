@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { isOlderVersion, packResource, unpackResource } from '../../../src/ipam/seen-resource.ts'
+import { allocatedCIDRs, isOlderVersion, packResource, unpackResource } from '../../../src/ipam/seen-resource.ts'
 import { ciliumNode, poolOf } from '../../support/builders.ts'
 
 const full = ciliumNode({
@@ -56,6 +56,42 @@ describe('packResource and unpackResource', () => {
     })
     const packed = packResource(node)
     expect(packed.own.length + packed.others.length).toBeLessThan(4_000)
+  })
+})
+
+describe('what is held unpacked', () => {
+  test('says what the resource says', () => {
+    const { demand } = packResource(full)
+    const { pool: _pool, allocated: _allocated, ...ipam } = full.spec.ipam
+    expect(demand.spec.ipam).toEqual(ipam)
+    expect(demand.status).toEqual({ used: { size: 2 }, assignedStaticIP: '203.0.113.1' })
+  })
+
+  test('has the CIDRs of every pool, in order; none where the agent holds none', () => {
+    const allocated = [
+      { pool: 'default', cidrs: ['10.0.0.16/28', '10.0.0.1/32'] },
+      { pool: 'other', cidrs: [] },
+      { pool: 'third', cidrs: ['fd00::/80'] },
+    ]
+    expect(allocatedCIDRs(packResource(ciliumNode({ ipam: { allocated } })))).toEqual([
+      '10.0.0.16/28',
+      '10.0.0.1/32',
+      'fd00::/80',
+    ])
+    expect(allocatedCIDRs(packResource(ciliumNode()))).toEqual([])
+  })
+
+  test.each([
+    { name: 'our own writes leave it as it was', change: { operatorError: 'x' }, isShared: true },
+    { name: 'a static address of ours does not', change: { assignedStaticIP: '203.0.113.2' }, isShared: false },
+    { name: 'another use does not', change: { used: new Map() }, isShared: false },
+  ])('$name', ({ change, isShared }) => {
+    const before = packResource(full)
+    const now = { ...full, status: { ...full.status, ...change } }
+    const after = packResource(now, before)
+    expect(after.demand === before.demand).toBe(isShared)
+    expect(after.demand).toEqual(packResource(now).demand)
+    expect(allocatedCIDRs(after)).toEqual(allocatedCIDRs(packResource(now)))
   })
 })
 
