@@ -1,4 +1,4 @@
-import { EventLog, ObjectVersion } from './event-log.ts'
+import { EventLog, ObjectVersion, RecentVersions } from './event-log.ts'
 import type { StoreEvent } from './event-log.ts'
 import type { KubernetesObject } from './json.ts'
 import type { FieldReader } from './selectors.ts'
@@ -32,6 +32,7 @@ export class Collection {
   readonly #indexes: ReadonlyMap<string, Map<string, Set<string>>>
   readonly #readers: Readonly<Record<string, FieldReader>>
   readonly #countByNamespace = new Map<string, number>()
+  readonly #recent = new RecentVersions()
   #count = 0
 
   /** @param resourceVersion of the moment of creation: nothing before it can be asked for */
@@ -89,7 +90,7 @@ export class Collection {
   /** Records a new state; `object` already carries `resourceVersion`. */
   put(key: string, resourceVersion: number, object: KubernetesObject): ObjectVersion {
     const previous = this.get(key)
-    const version = new ObjectVersion(resourceVersion, object)
+    const version = new ObjectVersion(resourceVersion, object, this.#recent)
     if (previous === undefined) this.#adjustCount(object, 1)
     this.#record({ type: previous === undefined ? 'ADDED' : 'MODIFIED', key, resourceVersion, version, previous })
     return version
@@ -98,7 +99,7 @@ export class Collection {
   /** Removes the object. @param last its final state, carrying the resourceVersion of the deletion, as watches report it */
   delete(key: string, resourceVersion: number, last: KubernetesObject): ObjectVersion {
     const previous = this.get(key)
-    const version = new ObjectVersion(resourceVersion, last)
+    const version = new ObjectVersion(resourceVersion, last, this.#recent)
     if (previous !== undefined) this.#adjustCount(previous.object, -1)
     this.#record({ type: 'DELETED', key, resourceVersion, version, previous })
     return version
@@ -106,7 +107,6 @@ export class Collection {
 
   /** The history is given to watches last, so that a listener sees the collection after the change. */
   #record(event: StoreEvent): void {
-    event.previous?.dropJSON()
     const changes = this.#changes.get(event.key)
     if (changes === undefined) {
       this.#changes.set(event.key, [event])

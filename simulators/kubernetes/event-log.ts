@@ -1,25 +1,61 @@
 import type { KubernetesObject } from './json.ts'
 import type { FieldReader } from './selectors.ts'
 
-/** One state of one object. Immutable; its serialised form is made once for everybody who asks while the state is the present one. */
+/** States that a collection keeps as objects at once (count). The others are kept as text, which takes a third of the memory. */
+const KEPT_OBJECTS = 2_000
+
+/**
+ * One state of one object. Immutable. What has not been asked for lately is kept as text alone, and read again when somebody asks:
+ * a large fleet at rest would otherwise be some millions of small objects, which every collection of garbage walks over.
+ */
 export class ObjectVersion {
   readonly resourceVersion: number
-  readonly object: KubernetesObject
+  readonly #recent: RecentVersions | undefined
+  #object: KubernetesObject | undefined
   #json: string | undefined
 
-  constructor(resourceVersion: number, object: KubernetesObject) {
+  /** @param recent decides how long it stays an object; absent: for ever */
+  constructor(resourceVersion: number, object: KubernetesObject, recent?: RecentVersions) {
     this.resourceVersion = resourceVersion
-    this.object = object
+    this.#object = object
+    this.#recent = recent
+    recent?.keep(this)
   }
 
+  get object(): KubernetesObject {
+    if (this.#object === undefined) {
+      this.#object = JSON.parse(this.json) as KubernetesObject
+      this.#recent?.keep(this)
+    }
+    return this.#object
+  }
+
+  /** The serialised form, made once for everybody who asks. */
   get json(): string {
-    this.#json ??= JSON.stringify(this.object)
+    this.#json ??= JSON.stringify(this.#object)
     return this.#json
   }
 
-  /** The state is history: few will ask for its text again, and thousands of such texts would stay in memory. */
-  dropJSON(): void {
-    this.#json = undefined
+  /** Nobody has asked for the object lately. */
+  rest(): void {
+    this.#json ??= JSON.stringify(this.#object)
+    this.#object = undefined
+  }
+}
+
+/** The states that were made or asked for last. One that is pushed out rests. */
+export class RecentVersions {
+  readonly #ring: ObjectVersion[] = []
+  #oldest = 0
+
+  keep(version: ObjectVersion): void {
+    if (this.#ring.length < KEPT_OBJECTS) {
+      this.#ring.push(version)
+      return
+    }
+    this.#ring[this.#oldest]?.rest()
+    this.#ring[this.#oldest] = version
+    this.#oldest = (this.#oldest + 1) % KEPT_OBJECTS
   }
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { EventLog, ObjectVersion } from '../../../../simulators/kubernetes/event-log.ts'
+import { EventLog, ObjectVersion, RecentVersions } from '../../../../simulators/kubernetes/event-log.ts'
 import type { StoreEvent } from '../../../../simulators/kubernetes/event-log.ts'
 
 function versionOf(name: string, resourceVersion: number): ObjectVersion {
@@ -79,5 +79,31 @@ describe('EventLog', () => {
       new ObjectVersion(resourceVersion, { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'p' }, spec: { nodeName } })
     log.append({ type: 'MODIFIED', key: 'p', resourceVersion: 3, version: on('n2', 3), previous: on('n1', 2) })
     expect(heard.sort()).toEqual(['n1', 'n2'])
+  })
+})
+
+describe('ObjectVersion', () => {
+  const objectOf = (name: string) => ({ apiVersion: 'v1', kind: 'Pod', metadata: { name, labels: { a: 'b' } } })
+
+  test('is the very object that was stored while it is recent, and an equal one after a rest', () => {
+    const recent = new RecentVersions()
+    const stored = objectOf('first')
+    const first = new ObjectVersion(1, stored, recent)
+    for (let index = 1; index < 2000; index++) void new ObjectVersion(index, objectOf(`p${index}`), recent)
+    expect(first.object).toBe(stored)
+    void new ObjectVersion(2000, objectOf('one too many'), recent)
+    expect(first.object).not.toBe(stored)
+    expect(first.object).toEqual(stored)
+    expect(first.object).toBe(first.object)
+    expect(first.json).toBe(JSON.stringify(stored))
+  })
+
+  test('keeps its content however often it rests', () => {
+    const version = new ObjectVersion(1, objectOf('one'))
+    version.rest()
+    version.rest()
+    expect(version.object).toEqual(objectOf('one'))
+    version.rest()
+    expect(version.json).toBe(JSON.stringify(objectOf('one')))
   })
 })
