@@ -1,0 +1,207 @@
+import type { Logger } from '../../src/ipam/contracts.ts'
+import { CloudAPIError } from '../../src/ipam/errors.ts'
+import type { CallContext } from '../../src/runtime/call-priority.ts'
+import type { Clock } from '../../src/runtime/clock.ts'
+import type { Random } from '../../src/runtime/random.ts'
+import { WRITE_LABELS, type AzureAPI, type WriteTarget } from './api.ts'
+import type { DocumentWriter } from './document-writer.ts'
+import {
+  newConfigurationNames,
+  resolveAddresses,
+  withConfigurations,
+  withoutConfigurations,
+  type NICDocument,
+} from './edit-document.ts'
+import { refusedByUs } from './errors.ts'
+import type { InstancesManager } from './instances.ts'
+import { textAt } from './json.ts'
+import { addressesOf, isUsable } from './plan.ts'
+import { configurationsToRelease } from './plan-release.ts'
+import { keyOf, parseMachineID, parseNICID } from './resource-id.ts'
+import type { SubnetCache } from './subnet-cache.ts'
+import type { NIC } from './types.ts'
+
+/** Reads after a write until its addresses are shown as usable (count), and the wait between them (ms). */
+const MAX_READBACKS = 4
+const READBACK_MS = 2000
+
+export interface InterfaceWritesDependencies {
+  readonly api: AzureAPI
+  readonly writer: DocumentWriter
+  readonly instances: InstancesManager
+  readonly subnets: SubnetCache
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Logger
+}
+
+/** An interface of a node. */
+export interface InterfaceOfNode {
+  readonly instanceID: string
+  readonly interfaceID: string
+}
+
+/**
+ * Addresses put on interfaces and taken off, in the cloud and then at once in the inventory.
+ *
+ * @source cilium pkg/azure/api, AssignPrivateIpAddressesVM, AssignPrivateIpAddressesVMSS and their counterparts
+ */
+export class InterfaceWrites {
+  readonly #deps: InterfaceWritesDependencies
+
+  constructor(deps: InterfaceWritesDependencies) {
+    this.#deps = deps
+  }
+
+  /**
+   * Adds configurations, and reads what became of them: a scale-set model knows their names alone.
+   *
+   * @param added.count configurations (count)
+   * @returns the addresses that are usable now (count)
+   * @throws CloudAPIError
+   */
+  async add(
+    where: InterfaceOfNode,
+    added: { readonly count: number; readonly subnetID: string; readonly arePrefixes: boolean },
+    context: CallContext,
+  ): Promise<number> {
+    const { api, instances, random, subnets, writer } = this.#deps
+    const { instanceID, interfaceID } = where
+    const target = api.targetOf(interfaceID, parseMachineID(instanceID))
+    const place = this.#placeOf(where, target)
+    const names = newConfigurationNames(added.count, random)
+    try {
+      await writer.change(
+        target,
+        { edit: (document) => withConfigurations(document, place, { ...added, names }) },
+        context,
+      )
+    } finally {
+      instances.noteWrite(instanceID)
+    }
+    const addressCount = await this.#readBack(where, target, new Set(names), context)
+    subnets.adjustFreeAddresses(added.subnetID, -addressCount)
+    return addressCount
+  }
+
+  /**
+   * Takes configurations off by their addresses: a block only when all of it is named. What is not on the interface any more is taken
+   * for released.
+   *
+   * @returns the addresses that are gone
+   * @throws CloudAPIError: nothing is gone then, or it is not known
+   */
+  async remove(
+    where: InterfaceOfNode,
+    addresses: readonly string[],
+    context: CallContext,
+  ): Promise<ReadonlySet<string>> {
+    const { api, instances, subnets, writer } = this.#deps
+    const { instanceID, interfaceID } = where
+    const nic = this.#interface(where)
+    if (nic === undefined)
+      throw refusedByUs('release', `Cannot release from ${interfaceID}: it is not known`, 'InterfaceUnknown', 'stale')
+    const { heads, covered } = configurationsToRelease(nic, addresses)
+    if (heads.length === 0) return covered
+    const target = api.targetOf(interfaceID, parseMachineID(instanceID))
+    const place = this.#placeOf(where, target)
+    const names = target.kind === 'scaleSetVM' ? await this.#namesOf(where, heads, context) : undefined
+    try {
+      await writer.change(
+        target,
+        {
+          edit: (document) => withoutConfigurations(document, place, names ?? resolveAddresses(document, heads).names),
+        },
+        context,
+      )
+    } catch (error) {
+      instances.noteWrite(instanceID)
+      throw error
+    }
+    instances.recordReleased(instanceID, interfaceID, covered)
+    subnets.adjustFreeAddresses(nic.subnet.id, covered.size)
+    return covered
+  }
+
+  /** What addresses are called on an interface of a scale set, as its own document tells. @throws CloudAPIError */
+  async #namesOf(
+    { instanceID, interfaceID }: InterfaceOfNode,
+    heads: readonly string[],
+    context: CallContext,
+  ): Promise<ReadonlySet<string>> {
+    const { api } = this.#deps
+    const action = WRITE_LABELS.scaleSetVM
+    const machine = parseMachineID(instanceID)
+    const documents = machine === undefined ? undefined : await api.listMachineInterfaces(machine, context)
+    const document = documents?.find((one) => keyOf(textAt(one, 'id')) === keyOf(interfaceID))
+    if (document === undefined)
+      throw refusedByUs(
+        action,
+        `Cannot release from ${interfaceID}: the interface is gone`,
+        'InterfaceUnknown',
+        'notFound',
+      )
+    const { names, missing } = resolveAddresses(document, heads)
+    if (missing.length > 0)
+      throw refusedByUs(
+        action,
+        `Cannot release ${missing.join(', ')}: not on ${interfaceID}`,
+        'AddressUnknown',
+        'stale',
+      )
+    return names
+  }
+
+  /** Reads until the configurations are shown with their addresses. @returns usable addresses (count). @throws CloudAPIError */
+  async #readBack(
+    where: InterfaceOfNode,
+    target: WriteTarget,
+    names: ReadonlySet<string>,
+    context: CallContext,
+  ): Promise<number> {
+    const { clock, instances, log } = this.#deps
+    for (let reads = 1; ; reads++) {
+      try {
+        if (target.kind === 'interface') await instances.readInterface(where.instanceID, where.interfaceID, context)
+        else await instances.instanceSync(where.instanceID, context)
+      } catch (error) {
+        if (!(error instanceof CloudAPIError)) throw error
+        throw new CloudAPIError(`Cannot read what was assigned to ${where.interfaceID}: ${error.message}`, {
+          kind: 'unavailable',
+          code: error.code,
+          action: error.action,
+          cause: error,
+        })
+      }
+      const shown = this.#interface(where)?.configurations.filter((one) => names.has(one.name) && isUsable(one)) ?? []
+      if (shown.length === names.size || reads === MAX_READBACKS) {
+        if (shown.length < names.size)
+          log.warn(
+            { interfaceID: where.interfaceID, count: names.size - shown.length },
+            'Assigned addresses are not shown yet',
+          )
+        return shown.reduce((sum, one) => sum + addressesOf(one).length, 0)
+      }
+      await clock.sleep(READBACK_MS, context.signal)
+    }
+  }
+
+  #placeOf(where: InterfaceOfNode, target: WriteTarget): NICDocument {
+    if (target.kind === 'interface') return { kind: 'standalone' }
+    const name = this.#interface(where)?.name ?? ''
+    return { kind: 'scaleSetVM', nicName: name === '' ? lastSegment(where.interfaceID) : name }
+  }
+
+  #interface({ instanceID, interfaceID }: InterfaceOfNode): NIC | undefined {
+    return this.#deps.instances.interfacesOf(instanceID)?.get(interfaceID)
+  }
+}
+
+/** Whether a machine's interfaces are written through its scale set. */
+export function isScaleSetInterface(interfaceID: string): boolean {
+  return parseNICID(interfaceID).scaleSetName !== ''
+}
+
+function lastSegment(id: string): string {
+  return id.slice(id.lastIndexOf('/') + 1)
+}
