@@ -4,7 +4,7 @@ import { isID } from './cloud/ids.ts'
 import { instanceType } from './cloud/instance-types.ts'
 import { attachAtLaunch, createInstance, withdrawInstance } from './cloud/instances.ts'
 import { makeInterface } from './cloud/interfaces.ts'
-import { formatIPv4 } from './cloud/ipv4.ts'
+import { formatIPv4 } from '../kit/ipv4.ts'
 import type { Instance } from './cloud/types.ts'
 import { EC2Error } from './errors.ts'
 

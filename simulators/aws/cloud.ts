@@ -1,13 +1,16 @@
 import type { Clock } from '../kit/clock.ts'
+import { drawDuration } from '../kit/latency.ts'
+import type { DurationRange } from '../kit/latency.ts'
 import { seededRandom } from '../kit/random.ts'
 import type { Random } from '../kit/random.ts'
-import { newID } from './cloud/ids.ts'
+import { isID, newID } from './cloud/ids.ts'
 import type { IDKind } from './cloud/ids.ts'
 import { IdempotencyStore } from './cloud/idempotency.ts'
 import { InterfaceStore } from './cloud/interface-store.ts'
 import { ResourceStore } from './cloud/resource-store.ts'
 import type { CloudSettings } from './cloud/settings.ts'
 import type {
+  CIDRReservation,
   ElasticIP,
   Instance,
   NetworkInterface,
@@ -37,6 +40,7 @@ export class Cloud {
   readonly settings: CloudSettings
   readonly vpcs = new ResourceStore<VPC>()
   readonly subnets = new ResourceStore<Subnet>()
+  readonly cidrReservations = new ResourceStore<CIDRReservation>()
   readonly groups = new ResourceStore<SecurityGroup>()
   readonly routeTables = new ResourceStore<RouteTable>()
   readonly instances = new ResourceStore<Instance>()
@@ -104,10 +108,14 @@ export class Cloud {
     return found
   }
 
-  /** @throws EC2Error InvalidInstanceID.NotFound */
+  /**
+   * The instance for an action on it.
+   *
+   * @throws EC2Error InvalidInstanceID.NotFound, also by chance while it is not yet visible
+   */
   instance(id: string): Instance {
     const found = this.instances.get(id)
-    if (found === undefined) throw fault('InvalidInstanceID.NotFound', id)
+    if (found === undefined || this.#isOverlooked(found.visibleAtMs)) throw fault('InvalidInstanceID.NotFound', id)
     return found
   }
 
@@ -118,15 +126,18 @@ export class Cloud {
    */
   interface(id: string): NetworkInterface {
     const found = this.interfaces.get(id)
-    if (found === undefined) throw fault('InvalidNetworkInterfaceID.NotFound', id)
-    if (this.now() < found.visibleAtMs) {
-      const { notFoundProbability } = this.settings.consistency
-      if (notFoundProbability > 0 && this.randomTimes.next() < notFoundProbability) {
-        throw fault('InvalidNetworkInterfaceID.NotFound', id)
-      }
+    if (found === undefined || this.#isOverlooked(found.visibleAtMs)) {
+      throw fault('InvalidNetworkInterfaceID.NotFound', id)
     }
     this.settle(found)
     return found
+  }
+
+  /** Whether an action misses what is not yet visible. */
+  #isOverlooked(visibleAtMs: number): boolean {
+    if (this.now() >= visibleAtMs) return false
+    const { notFoundProbability } = this.settings.consistency
+    return notFoundProbability > 0 && this.randomTimes.next() < notFoundProbability
   }
 
   /** Does a detachment that is due. */
@@ -141,6 +152,7 @@ export class Cloud {
       this.interfaces.get(id) ??
       this.instances.get(id) ??
       this.subnets.get(id) ??
+      this.cidrReservations.get(id) ??
       this.vpcs.get(id) ??
       this.groups.get(id) ??
       this.routeTables.get(id) ??
@@ -148,15 +160,21 @@ export class Cloud {
     )
   }
 
-  /** @throws EC2Error InvalidID */
+  /** @throws EC2Error NotFound of the id's kind, InvalidID for what is no id of a taggable resource */
   resource(id: string): Resource {
+    if (isID('interface', id)) return this.interface(id)
+    if (isID('instance', id)) return this.instance(id)
+    if (isID('subnet', id)) return this.subnet(id)
+    if (isID('vpc', id)) return this.vpc(id)
+    if (isID('group', id)) return this.group(id)
+    if (isID('routeTable', id)) return this.routeTable(id)
     const found = this.findResource(id)
     if (found === undefined) throw fault('InvalidID', id)
     return found
   }
 
   /** A delay of the range, drawn evenly. */
-  duration(range: { readonly min: number; readonly max: number }): number {
-    return range.min + (range.max > range.min ? this.randomTimes.next() * (range.max - range.min) : 0)
+  duration(range: DurationRange): number {
+    return drawDuration(range, this.randomTimes)
   }
 }

@@ -58,7 +58,6 @@ const FORMS = {
   InvalidParameterCombination: given(400, 'documentation'),
   InvalidFilter: { status: 400, source: 'documentation', message: (name: string) => `The filter '${name}' is invalid` },
   FilterLimitExceeded: given(400, 'documentation'),
-  InvalidMaxResults: given(400, 'documentation'),
   InvalidNextToken: {
     status: 400,
     source: 'documentation',
@@ -80,6 +79,11 @@ const FORMS = {
     status: 401,
     source: 'documentation',
     message: () => 'AWS was not able to validate the provided access credentials',
+  },
+  RequestExpired: {
+    status: 400,
+    source: 'documentation',
+    message: () => 'Request has expired.',
   },
   UnauthorizedOperation: {
     status: 403,
@@ -145,6 +149,12 @@ const FORMS = {
     message: (id: string) => `The instance ID '${id}' does not exist`,
   },
   'InvalidInstanceID.Malformed': malformed(),
+  InvalidInstanceID: {
+    status: 400,
+    source: 'logs',
+    message: (id: string) =>
+      `There are multiple interfaces attached to instance '${id}'. Please specify an interface ID for the operation instead.`,
+  },
   IncorrectState: {
     status: 400,
     source: 'assumed',
@@ -182,6 +192,7 @@ const FORMS = {
     source: 'documentation',
     message: () => 'The maximum number of subnets has been reached.',
   },
+  'InvalidSubnetCidrReservationID.NotFound': notFound('subnet CIDR reservation ID', 'assumed'),
   'InvalidRouteTableID.NotFound': notFound('routeTable ID'),
   'InvalidRouteTableId.Malformed': malformed(),
   'InvalidGroup.NotFound': notFound('security group', 'logs'),

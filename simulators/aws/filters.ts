@@ -1,6 +1,7 @@
 import { globMatcher, hasWildcard, unescapeGlob } from '../kit/glob.ts'
-import { fault } from './errors.ts'
 import type { Tags } from './cloud/types.ts'
+import names from './data/filter-names.json' with { type: 'json' }
+import { fault } from './errors.ts'
 
 /** A filter as sent. */
 export interface FilterInput {
@@ -30,19 +31,24 @@ const MAX_VALUES = 200
 const MAX_VALUE_LENGTH = 255
 const TAG_PREFIX = 'tag:'
 
+/** An action whose filters are known. */
+export type FilteredAction = keyof typeof names.filters
+
 /**
  * Prepares filters: all of them must match, each by any of its values; case counts, `*`, `?` and backslash as in `globMatcher`.
  *
- * @throws EC2Error FilterLimitExceeded, InvalidFilter for an unknown name, InvalidParameterValue for a filter without values
+ * @throws EC2Error FilterLimitExceeded, InvalidFilter for an unknown name, NotImplemented for one that the simulator lacks,
+ *   InvalidParameterValue for a filter without values
  */
 export function compileFilters<T extends { readonly tags?: Tags }>(
+  action: FilteredAction,
   filters: readonly FilterInput[],
   table: FilterTable<T>,
 ): CompiledFilters<T> {
   if (filters.length > MAX_FILTERS) {
     throw fault('FilterLimitExceeded', `The maximum number of filters specified in a request is ${MAX_FILTERS}`)
   }
-  const tests = filters.map((filter) => compile(filter, valuesOf(filter.Name, table)))
+  const tests = filters.map((filter) => compile(filter, valuesOf(action, filter.Name, table)))
   const byName = new Map(filters.map((filter) => [filter.Name, filter.Value]))
   return {
     matches(item, nowMs) {
@@ -58,17 +64,30 @@ export function compileFilters<T extends { readonly tags?: Tags }>(
   }
 }
 
-function valuesOf<T extends { readonly tags?: Tags }>(name: string, table: FilterTable<T>): FilterValues<T> {
-  if (Object.hasOwn(table, name)) {
-    const values = table[name]
-    if (values !== undefined) return values
-  }
-  if (name.startsWith(TAG_PREFIX) && name.length > TAG_PREFIX.length) {
+function valuesOf<T extends { readonly tags?: Tags }>(
+  action: FilteredAction,
+  name: string,
+  table: FilterTable<T>,
+): FilterValues<T> {
+  checkLength(name)
+  const known: readonly string[] = names.filters[action]
+  const values = Object.hasOwn(table, name) ? table[name] : undefined
+  if (values !== undefined) return values
+  if (name.startsWith(TAG_PREFIX) && name.length > TAG_PREFIX.length && known.includes('tag')) {
     const key = name.slice(TAG_PREFIX.length)
     return (item) => item.tags?.get(key)
   }
-  if (name === 'tag-key') return (item) => item.tags?.keys()
+  if (name === 'tag-key' && known.includes(name)) return (item) => item.tags?.keys()
+  if (name !== 'tag' && known.includes(name)) {
+    throw fault('NotImplemented', `The filter ${name} of ${action} is not implemented by this simulator.`)
+  }
   throw fault('InvalidFilter', name)
+}
+
+function checkLength(text: string): void {
+  if (text.length > MAX_VALUE_LENGTH) {
+    throw fault('FilterLimitExceeded', `The maximum length of a filter is ${MAX_VALUE_LENGTH} characters`)
+  }
 }
 
 function compile<T>(
@@ -82,9 +101,7 @@ function compile<T>(
       `The maximum number of filter values specified on a single call is ${MAX_VALUES}`,
     )
   }
-  if (values.some((value) => value.length > MAX_VALUE_LENGTH)) {
-    throw fault('FilterLimitExceeded', `The maximum length of a filter value is ${MAX_VALUE_LENGTH} characters`)
-  }
+  values.forEach(checkLength)
   const matches = anyOf(values)
   return (item, nowMs) => {
     const found = read(item, nowMs)

@@ -1,14 +1,8 @@
-import { CallLedger } from '../kit/calls.ts'
 import { systemClock } from '../kit/clock.ts'
 import type { Clock } from '../kit/clock.ts'
-import { withControl } from '../kit/control.ts'
-import { FaultScript, parseFaults } from '../kit/faults.ts'
-import { serve } from '../kit/http.ts'
-import type { Router, ServeOptions, Server } from '../kit/http.ts'
-import { seededRandom } from '../kit/random.ts'
-import type { Random } from '../kit/random.ts'
-import { Throttle } from '../kit/rate-limit.ts'
-import type { ThrottleTable } from '../kit/rate-limit.ts'
+import { composeSimulator } from '../kit/compose.ts'
+import type { ComposedSimulator } from '../kit/compose.ts'
+import type { ThrottleChoice } from '../kit/rate-limit.ts'
 import { makeInstances } from './bulk-instances.ts'
 import type { Cloud } from './cloud.ts'
 import { settingsFrom } from './cloud/settings.ts'
@@ -25,12 +19,6 @@ import { createWire } from './server.ts'
 import { DOCUMENTED_THROTTLE } from './throttle.ts'
 import type { DenialKind } from './wire/authentication.ts'
 import { saveWorld } from './world.ts'
-
-/** Sets the stream of request ids, latencies and chances of faults apart from those of the account. */
-const WIRE_STREAM = 0x1b873593
-
-/** The documented buckets, none, or others. */
-export type ThrottleChoice = 'documented' | 'none' | ThrottleTable
 
 export interface EC2SimulatorOptions {
   /** Real time by default. */
@@ -53,18 +41,8 @@ export interface EC2SimulatorOptions {
   readonly keptCalls?: number
 }
 
-/** The simulated EC2 of one account in one region. */
-export interface EC2Simulator {
-  /** The wire without a socket, control paths included: for `inProcessHandler`, and for tests. */
-  readonly router: Router
-  /** The account as it is now; another object after a reset or a load. */
-  readonly cloud: Cloud
-  readonly calls: CallLedger
-  readonly faults: FaultScript
-  /** The same wire over HTTP. */
-  listen(options: ServeOptions): Promise<Server>
-  /** Replaces the throttle; buckets start full. */
-  setThrottle(choice: ThrottleChoice): void
+/** The simulated EC2 of one account in one region; `router` is for `inProcessHandler`, and for tests. */
+export interface EC2Simulator extends ComposedSimulator<Cloud> {
   /** Makes many instances at once, unmetered (`bulk-instances.ts`). @throws InputError */
   makeInstances(input: unknown): ReturnType<typeof makeInstances>
   /** What is broken in the account; empty when all is well. */
@@ -77,78 +55,46 @@ export interface EC2Simulator {
  * @throws InputError for a wrong world or fault file
  */
 export function createEC2Simulator(options: EC2SimulatorOptions = {}): EC2Simulator {
-  const { clock = systemClock, seed = 1, denied = {} } = options
+  const { clock = systemClock, seed = 1, denied = {}, latency = NO_LATENCY } = options
   const settings = settingsFrom(options.settings ?? {})
-  const load = (world: unknown): Cloud => loadWorld({ clock, settings, seed }, world)
-  const initialWorld = worldOf(options.world ?? 'default', settings.region)
-  let stream = seededRandom(seed ^ WIRE_STREAM)
-  const random: Random = { next: () => stream.next() }
-  const faults = new FaultScript(random, options.faults === undefined ? [] : parseFaults(options.faults))
-  const initialThrottle = options.throttle ?? 'documented'
-  const calls = new CallLedger(options.keptCalls)
-  let cloud = load(initialWorld)
-  let throttle = throttleOf(initialThrottle, clock)
-  const setThrottle = (choice: ThrottleChoice): void => {
-    throttle = throttleOf(choice, clock)
-  }
-
-  const wire = createWire({
-    operations: OPERATIONS,
-    clock,
-    calls,
-    faults,
-    latency: options.latency ?? NO_LATENCY,
-    random,
-    denied: new Map(Object.entries(denied)),
-    cloud: () => cloud,
-    throttle: () => throttle,
-  })
-  const router = withControl(wire, {
+  const composed = composeSimulator<Cloud>({
     name: 'ec2',
     clock,
-    calls,
-    faults,
-    throttle: { get: () => ({ ...throttle.table, levels: throttle.levels(clock.now()) }), set: setThrottle },
-    health: () => ({ region: settings.region, quotas: settings.quotas, resources: countResources(cloud) }),
-    reset() {
-      cloud = load(initialWorld)
-      setThrottle(initialThrottle)
-      stream = seededRandom(seed ^ WIRE_STREAM)
-      calls.clear()
-      faults.set(options.faults === undefined ? [] : parseFaults(options.faults))
-    },
-    snapshot: () => saveWorld(cloud),
-    load(world) {
-      cloud = load(world)
-    },
+    seed,
+    faults: options.faults,
+    throttle: options.throttle ?? 'documented',
+    documentedThrottle: DOCUMENTED_THROTTLE,
+    keptCalls: options.keptCalls,
+    world: worldOf(options.world ?? 'default', settings.region),
+    load: (world) => loadWorld({ clock, settings, seed }, world),
+    snapshot: saveWorld,
+    wire: (foundation) =>
+      createWire({ ...foundation, operations: OPERATIONS, latency, denied: new Map(Object.entries(denied)) }),
+    health: (cloud) => ({ region: settings.region, quotas: settings.quotas, resources: countResources(cloud) }),
     doors: {
-      'POST /_berth/state/instances': (body) => makeInstances(cloud, body),
-      'POST /_berth/state/occupy': (body) => occupyAddresses(cloud, body),
-      'GET /_berth/check': () => ({ violations: checkWorld(cloud) }),
+      'POST /_berth/state/instances': makeInstances,
+      'POST /_berth/state/occupy': occupyAddresses,
+      'GET /_berth/check': (cloud) => ({ violations: checkWorld(cloud) }),
     },
   })
+  const { router, calls, faults, listen, setThrottle } = composed
   return {
     router,
     calls,
     faults,
-    get cloud() {
-      return cloud
-    },
-    listen: (where) => serve(router, where),
+    listen,
     setThrottle,
-    makeInstances: (input) => makeInstances(cloud, input),
-    check: () => checkWorld(cloud),
+    get cloud() {
+      return composed.cloud
+    },
+    makeInstances: (input) => makeInstances(composed.cloud, input),
+    check: () => checkWorld(composed.cloud),
   }
 }
 
 function worldOf(world: unknown, region: string): unknown {
   if (world === 'default') return defaultWorld(region)
   return world === 'empty' ? {} : world
-}
-
-function throttleOf(choice: ThrottleChoice, clock: Clock): Throttle {
-  const table = choice === 'documented' ? DOCUMENTED_THROTTLE : choice === 'none' ? undefined : choice
-  return new Throttle(table, clock.now())
 }
 
 function countResources(cloud: Cloud): Readonly<Record<string, number>> {
@@ -168,6 +114,9 @@ export type { Violation } from './invariants.ts'
 export { NO_LATENCY, USUAL_LATENCY, parseLatency } from './latency.ts'
 export type { Latency } from './latency.ts'
 export type { SettingsInput } from './cloud/settings.ts'
+export { USUAL_CLOCK_SKEW_MS } from './cloud/settings.ts'
+export { parseSettings } from './cloud/settings-file.ts'
+export type { ThrottleChoice } from '../kit/rate-limit.ts'
 export { DOCUMENTED_THROTTLE, chargesFor } from './throttle.ts'
 export { parseDenied } from './wire/authentication.ts'
 export type { World } from './world.ts'

@@ -1,7 +1,8 @@
 import type { Cloud } from './cloud.ts'
 import { ipv4Slots } from './cloud/addressing.ts'
+import { reservationsOf } from './cloud/cidr-reservations.ts'
 import { instanceType, interfacesPerCard } from './cloud/instance-types.ts'
-import { PREFIX_SIZE, blockSize, formatIPv4 } from './cloud/ipv4.ts'
+import { PREFIX_SIZE, blockSize, formatIPv4 } from '../kit/ipv4.ts'
 import type { Instance, NetworkInterface, Subnet } from './cloud/types.ts'
 
 /** What must hold at any time in an account; `checkWorld` names the one that does not. */
@@ -47,7 +48,7 @@ export function checkWorld(cloud: Cloud): readonly Violation[] {
     checkSlots(iface, tell)
     checkAttachment(iface, tell)
   }
-  for (const subnet of cloud.subnets) checkSubnet(subnet, usedBySubnet.get(subnet) ?? new Map(), tell)
+  for (const subnet of cloud.subnets) checkSubnet(cloud, subnet, usedBySubnet.get(subnet) ?? new Map(), tell)
   for (const instance of cloud.instances) checkInstance(cloud, instance, tell)
   return violations
 }
@@ -76,15 +77,26 @@ function checkAddresses(iface: NetworkInterface, used: Map<number, NetworkInterf
   }
 }
 
-function checkSubnet(subnet: Subnet, used: ReadonlyMap<number, NetworkInterface>, tell: Tell): void {
+function checkSubnet(cloud: Cloud, subnet: Subnet, used: ReadonlyMap<number, NetworkInterface>, tell: Tell): void {
   const { space } = subnet
-  const expected = blockSize(space.block) - RESERVED_COUNT - used.size
+  const expected = blockSize(space.block) - RESERVED_COUNT - used.size - keptBackCount(cloud, subnet, used)
   if (space.free !== expected || space.free < 0) {
     tell('free-count', `${subnet.id} tells ${space.free} free addresses, there are ${expected}`)
   }
   for (const [address, iface] of subnet.holders) {
     if (used.get(address) !== iface) tell('address-holder', `${formatIPv4(address)} is not on ${iface.id}`)
   }
+}
+
+/** Unused addresses that CIDR reservations keep back (count). */
+function keptBackCount(cloud: Cloud, subnet: Subnet, used: ReadonlyMap<number, NetworkInterface>): number {
+  let count = 0
+  for (const { range } of reservationsOf(cloud, subnet)) {
+    for (let address = range.base; address < range.base + blockSize(range); address++) {
+      if (!used.has(address) && !subnet.space.isReserved(address)) count++
+    }
+  }
+  return count
 }
 
 function checkSlots(iface: NetworkInterface, tell: Tell): void {

@@ -1,11 +1,9 @@
-import { InputError } from '../kit/input.ts'
+import { drawDuration, parseCallLatency } from '../kit/latency.ts'
+import type { CallLatency } from '../kit/latency.ts'
 import type { Random } from '../kit/random.ts'
-import type { DurationRange } from './cloud/settings.ts'
 
 /** How long calls take, in milliseconds. */
-export interface Latency {
-  readonly changing: DurationRange
-  readonly reading: DurationRange
+export interface Latency extends CallLatency {
   /** More for an unpaged, unfiltered listing of interfaces, for every 2000 interfaces of the account. */
   readonly per2000InterfacesMs: number
 }
@@ -27,24 +25,11 @@ const INTERFACES_PER_STEP = 2000
 
 /** How long one call takes. @param listed interfaces of the account when the call lists them all, else 0 (count) */
 export function drawLatency(latency: Latency, random: Random, changes: boolean, listed: number): number {
-  const { min, max } = changes ? latency.changing : latency.reading
-  const baseMs = max > min ? min + random.next() * (max - min) : min
+  const baseMs = drawDuration(changes ? latency.changing : latency.reading, random)
   return baseMs + (listed / INTERFACES_PER_STEP) * latency.per2000InterfacesMs
 }
 
-/**
- * Reads `usual`, `none`, milliseconds (`100`) or a range of them (`80-300`), the last two for every call alike.
- *
- * @throws InputError
- */
+/** As `parseCallLatency`; but for `usual` a listing takes no more for its size. @throws InputError */
 export function parseLatency(text: string): Latency {
-  if (text === 'none') return NO_LATENCY
-  if (text === 'usual') return USUAL_LATENCY
-  const match = /^(\d{1,7})(?:-(\d{1,7}))?$/.exec(text)
-  const min = Number(match?.[1])
-  const max = match?.[2] === undefined ? min : Number(match[2])
-  if (match === null || min > max) {
-    throw new InputError('latency', [`must be usual, none, milliseconds or a range such as 80-300, not ${text}`])
-  }
-  return { changing: { min, max }, reading: { min, max }, per2000InterfacesMs: 0 }
+  return { per2000InterfacesMs: 0, ...parseCallLatency(text, USUAL_LATENCY) }
 }

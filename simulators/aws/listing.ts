@@ -2,7 +2,7 @@ import type { Ordered } from './cloud/ordered-index.ts'
 import type { Tags } from './cloud/types.ts'
 import { fault } from './errors.ts'
 import { compileFilters } from './filters.ts'
-import type { CompiledFilters, FilterInput, FilterTable } from './filters.ts'
+import type { CompiledFilters, FilteredAction, FilterInput, FilterTable } from './filters.ts'
 
 /** The parameters that every listing has. */
 export interface ListingRequest {
@@ -18,7 +18,7 @@ export interface Source<T> {
 
 export interface ListingRules<T> {
   /** Name of the listing: a page token of another one is refused. */
-  readonly action: string
+  readonly action: FilteredAction
   readonly filters: FilterTable<T>
   /** Allowed page sizes, both inclusive. */
   readonly pageSize: { readonly min: number; readonly max: number }
@@ -60,7 +60,7 @@ export function listPage<T extends Ordered & { readonly tags?: Tags }>(
     )
   }
   checkPageSize(maxResults, rules.pageSize)
-  const filters = compileFilters(request.Filter, rules.filters)
+  const filters = compileFilters(rules.action, request.Filter, rules.filters)
   const startAfter = nextToken === undefined ? -1 : readToken(rules.action, nextToken)
   if (hasIDs) {
     const found = [...new Set(ids.values)].map((id) => ids.find(id)).sort((a, b) => a.ordinal - b.ordinal)

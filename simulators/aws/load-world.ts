@@ -2,13 +2,14 @@ import { InputError, InputReader } from '../kit/input.ts'
 import { Cloud } from './cloud.ts'
 import type { CloudParts } from './cloud.ts'
 import { fifthGroup, setAddresses } from './cloud/addressing.ts'
+import { createCIDRReservation } from './cloud/cidr-reservations.ts'
 import { associateAddress, makeElasticIP } from './cloud/elastic-ips.ts'
 import { isID } from './cloud/ids.ts'
 import type { IDKind } from './cloud/ids.ts'
 import { instanceType } from './cloud/instance-types.ts'
-import { attachAtLaunch, createInstance, stopInstance, terminateInstance } from './cloud/instances.ts'
+import { attachAtLaunch, createInstance, terminateInstance } from './cloud/instances.ts'
 import { makeInterface } from './cloud/interfaces.ts'
-import { PREFIX_BITS, parseBlock, parseIPv4 } from './cloud/ipv4.ts'
+import { PREFIX_BITS, parseBlock, parseIPv4 } from '../kit/ipv4.ts'
 import {
   associateRouteTable,
   completeVPC,
@@ -26,6 +27,7 @@ type Row = Readonly<Record<string, unknown>>
 const KINDS = [
   'vpcs',
   'subnets',
+  'subnetCidrReservations',
   'securityGroups',
   'routeTables',
   'instances',
@@ -66,6 +68,9 @@ class WorldLoader {
     this.#each(rows('vpcs'), 'vpcs', (row, place) => this.#vpc(row, place))
     this.#each(rows('securityGroups'), 'securityGroups', (row, place) => this.#group(row, place))
     this.#each(rows('subnets'), 'subnets', (row, place) => this.#subnet(row, place))
+    this.#each(rows('subnetCidrReservations'), 'subnetCidrReservations', (row, place) =>
+      this.#cidrReservation(row, place),
+    )
     this.#each(rows('routeTables'), 'routeTables', (row, place) => this.#routeTable(row, place))
     for (const vpc of this.#cloud.vpcs) completeVPC(this.#cloud, vpc)
     const stateless: (() => void)[] = []
@@ -134,6 +139,20 @@ class WorldLoader {
     })
   }
 
+  #cidrReservation(value: unknown, place: string): void {
+    const keys = ['subnetCidrReservationId', 'subnetId', 'cidr', 'reservationType', 'description', 'tags']
+    const row = this.#reader.object(value, place, keys)
+    const types = ['prefix', 'explicit'] as const
+    createCIDRReservation(this.#cloud, {
+      id: this.#id(row, 'subnetCidrReservationId', 'cidrReservation', place),
+      subnet: this.#cloud.subnet(this.#reader.string(row['subnetId'], `${place}.subnetId`)),
+      cidr: this.#reader.string(row['cidr'], `${place}.cidr`),
+      type: this.#reader.oneOf(row['reservationType'], `${place}.reservationType`, types) ?? 'explicit',
+      description: this.#optionalText(row, 'description', place) ?? '',
+      tags: this.#tags(row, place),
+    })
+  }
+
   #group(value: unknown, place: string): void {
     const row = this.#reader.object(value, place, ['groupId', 'vpcId', 'groupName', 'description', 'tags'])
     const name = this.#reader.string(row['groupName'], `${place}.groupName`)
@@ -192,7 +211,7 @@ class WorldLoader {
     return () => {
       if (state === 'terminated') terminateInstance(this.#cloud, instance)
       else if (!instance.interfaces.some((iface) => iface.attachment?.deviceIndex === 0)) this.#addPrimary(instance)
-      if (state === 'stopped') stopInstance(this.#cloud, instance)
+      if (state === 'stopped') instance.phase = { name: 'stopping', stoppedAtMs: this.#cloud.now() }
     }
   }
 

@@ -1,7 +1,7 @@
 import { InputError, InputReader } from '../kit/input.ts'
 import type { Cloud } from './cloud.ts'
 import { makeInterface } from './cloud/interfaces.ts'
-import { PREFIX_SIZE, blockSize } from './cloud/ipv4.ts'
+import { PREFIX_SIZE, blockSize } from '../kit/ipv4.ts'
 import type { Subnet } from './cloud/types.ts'
 import { EC2Error } from './errors.ts'
 
@@ -61,9 +61,9 @@ export function occupyAddresses(
   }
 }
 
-/** The first address of every wholly free /28. */
+/** The first address of every /28 that is wholly free and open to all. */
 function oneOfEachFreeBlock({ space }: Subnet): readonly number[] {
   const { base } = space.block
   const firsts = Array.from({ length: blockSize(space.block) / PREFIX_SIZE }, (_, index) => base + index * PREFIX_SIZE)
-  return firsts.filter((first) => space.isBlockFree(first))
+  return firsts.filter((first) => space.isBlockOpen(first))
 }

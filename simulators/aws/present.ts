@@ -4,9 +4,10 @@ import { instanceState } from './cloud/instances.ts'
 import { interfaceStatus } from './cloud/interfaces.ts'
 import { interfacesPerCard } from './cloud/instance-types.ts'
 import type { InstanceType } from './cloud/instance-types.ts'
-import { PREFIX_BITS, formatBlock, formatIPv4 } from './cloud/ipv4.ts'
+import { PREFIX_BITS, formatBlock, formatIPv4 } from '../kit/ipv4.ts'
 import type {
   Attachment,
+  CIDRReservation,
   ElasticIP,
   Instance,
   InterfaceAddresses,
@@ -68,6 +69,18 @@ export function presentSubnet(cloud: Cloud, subnet: Subnet): XMLObject {
     defaultForAz: subnet.isDefaultForZone,
     mapPublicIpOnLaunch: false,
     tagSet: presentTags(subnet.tags),
+  }
+}
+
+export function presentCIDRReservation(cloud: Cloud, reservation: CIDRReservation): XMLObject {
+  return {
+    subnetCidrReservationId: reservation.id,
+    subnetId: reservation.subnet.id,
+    cidr: formatBlock(reservation.range),
+    reservationType: reservation.type,
+    ownerId: cloud.settings.accountID,
+    description: reservation.description === '' ? undefined : reservation.description,
+    tagSet: presentTags(reservation.tags),
   }
 }
 

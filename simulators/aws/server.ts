@@ -1,11 +1,9 @@
-import type { CallLedger, CallOutcome } from '../kit/calls.ts'
-import type { Clock } from '../kit/clock.ts'
-import type { FaultDecision, FaultScript } from '../kit/faults.ts'
+import type { CallOutcome } from '../kit/calls.ts'
+import type { WireFoundation } from '../kit/compose.ts'
+import type { FaultDecision } from '../kit/faults.ts'
 import { ConnectionCut } from '../kit/http.ts'
 import type { Router, WireRequest, WireResponse } from '../kit/http.ts'
 import { randomUUID } from '../kit/random.ts'
-import type { Random } from '../kit/random.ts'
-import type { Throttle } from '../kit/rate-limit.ts'
 import type { Cloud } from './cloud.ts'
 import { EC2Error, fault } from './errors.ts'
 import { drawLatency } from './latency.ts'
@@ -13,25 +11,18 @@ import type { Latency } from './latency.ts'
 import { isKnownAction } from './operation.ts'
 import type { Operation } from './operation.ts'
 import { chargesFor, shapeOf } from './throttle.ts'
-import { accessKeyOf, refusalOf } from './wire/authentication.ts'
+import { accessKeyOf, expiryOf, refusalOf } from './wire/authentication.ts'
 import type { DenialKind } from './wire/authentication.ts'
 import { nest, parseForm } from './wire/form.ts'
 import type { Form } from './wire/form.ts'
 import { encodeError, encodeResponse } from './wire/xml.ts'
 
-/** What the wire stands between. Functions are asked anew for every call: the control door may replace what they return. */
-export interface ServerParts {
+/** What the wire stands between. */
+export interface ServerParts extends WireFoundation<Cloud> {
   readonly operations: ReadonlyMap<string, Operation>
-  readonly clock: Clock
-  readonly calls: CallLedger
-  readonly faults: FaultScript
   readonly latency: Latency
-  /** Request ids and latencies. */
-  readonly random: Random
   /** Access keys whose calls are refused, and how. */
   readonly denied: ReadonlyMap<string, DenialKind>
-  cloud(): Cloud
-  throttle(): Throttle
 }
 
 const API_VERSION = '2016-11-15'
@@ -63,7 +54,11 @@ export function createWire(parts: ServerParts): Router {
       })
     }
     try {
-      const { body, spoilt } = await perform(parts, { action, form, caller, requestID }, signal)
+      const refusal =
+        refusalOf(caller, parts.denied) ??
+        expiryOf(request, parts.clock.wallTime(), parts.cloud().settings.maxClockSkewMs)
+      if (refusal !== undefined) throw refusal
+      const { body, spoilt } = await perform(parts, { action, form, requestID }, signal)
       record(spoilt === undefined ? 'ok' : 'failed', spoilt?.kind)
       return spoil(spoilt, ok(requestID, body))
     } catch (error) {
@@ -80,7 +75,6 @@ export function createWire(parts: ServerParts): Router {
 interface Call {
   readonly action: string
   readonly form: Form
-  readonly caller: string | undefined
   readonly requestID: string
 }
 
@@ -91,8 +85,6 @@ async function perform(
   signal: AbortSignal,
 ): Promise<{ readonly body: string; readonly spoilt: FaultDecision['after'] }> {
   const { action, form } = call
-  const refusal = refusalOf(call.caller, parts.denied)
-  if (refusal !== undefined) throw refusal
   const operation = operationOf(parts, form)
   const shape = shapeOf(action, form)
   if (!parts.throttle().take(chargesFor(shape), parts.clock.now())) throw fault('RequestLimitExceeded')

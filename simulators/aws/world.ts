@@ -1,6 +1,7 @@
 import type { Cloud } from './cloud.ts'
-import { formatBlock, formatIPv4, PREFIX_BITS } from './cloud/ipv4.ts'
+import { formatBlock, formatIPv4, PREFIX_BITS } from '../kit/ipv4.ts'
 import { instanceState } from './cloud/instances.ts'
+import type { ReservationType } from './cloud/address-space.ts'
 import type { Tags } from './cloud/types.ts'
 
 /**
@@ -11,6 +12,7 @@ export interface World {
   readonly version: 1
   readonly vpcs: readonly WorldVPC[]
   readonly subnets: readonly WorldSubnet[]
+  readonly subnetCidrReservations: readonly WorldCIDRReservation[]
   readonly securityGroups: readonly WorldSecurityGroup[]
   readonly routeTables: readonly WorldRouteTable[]
   readonly instances: readonly WorldInstance[]
@@ -35,6 +37,15 @@ export interface WorldSubnet {
   readonly ipv6CidrBlock?: string
   readonly availabilityZone: string
   readonly defaultForAz: boolean
+  readonly tags: WorldTags
+}
+
+export interface WorldCIDRReservation {
+  readonly subnetCidrReservationId: string
+  readonly subnetId: string
+  readonly cidr: string
+  readonly reservationType: ReservationType
+  readonly description: string
   readonly tags: WorldTags
 }
 
@@ -122,6 +133,14 @@ export function saveWorld(cloud: Cloud): World {
       defaultForAz: subnet.isDefaultForZone,
       tags: tagsOf(subnet.tags),
     })),
+    subnetCidrReservations: [...cloud.cidrReservations].map((reservation) => ({
+      subnetCidrReservationId: reservation.id,
+      subnetId: reservation.subnet.id,
+      cidr: formatBlock(reservation.range),
+      reservationType: reservation.type,
+      description: reservation.description,
+      tags: tagsOf(reservation.tags),
+    })),
     securityGroups: [...cloud.groups].map((group) => ({
       groupId: group.id,
       vpcId: group.vpc.id,
@@ -165,7 +184,7 @@ function saveInstances(cloud: Cloud): readonly WorldInstance[] {
       subnetId: instance.subnet.id,
       imageId: instance.imageID,
       reservationId: instance.reservationID,
-      state: isGone ? 'terminated' : name === 'stopped' ? 'stopped' : 'running',
+      state: isGone ? 'terminated' : name === 'stopped' || name === 'stopping' ? 'stopped' : 'running',
       launchTime: instance.launchTime.toISOString(),
       tags: tagsOf(instance.tags),
     }

@@ -1,6 +1,6 @@
 import { InputError, InputReader } from '../kit/input.ts'
 import { keyOf } from './cloud/arm-id.ts'
-import { formatIPv4 } from './cloud/ipv4.ts'
+import { formatIPv4 } from '../kit/ipv4.ts'
 import type { JSONObject } from './cloud/json.ts'
 import {
   computerName,

@@ -1,11 +1,13 @@
 import type { Clock } from '../kit/clock.ts'
+import { drawDuration } from '../kit/latency.ts'
+import type { DurationRange } from '../kit/latency.ts'
 import { randomInteger, randomUUID, seededRandom } from '../kit/random.ts'
 import type { Random } from '../kit/random.ts'
 import { keyOf, resourceID } from './cloud/arm-id.ts'
 import { OperationStore } from './cloud/async-operations.ts'
 import { ResourceStore } from './cloud/resource-store.ts'
 import { Schedule } from './cloud/schedule.ts'
-import type { CloudSettings, DurationRange } from './cloud/settings.ts'
+import type { CloudSettings } from './cloud/settings.ts'
 import type {
   NIC,
   PublicIPAddress,
@@ -129,7 +131,7 @@ export class Cloud {
   }
 
   /** A time of the range, drawn evenly. */
-  duration({ min, max }: DurationRange): number {
-    return min + (max > min ? this.randomTimes.next() * (max - min) : 0)
+  duration(range: DurationRange): number {
+    return drawDuration(range, this.randomTimes)
   }
 }

@@ -1,6 +1,6 @@
 import { keyOf } from './cloud/arm-id.ts'
 import { addressText } from './cloud/ip-configurations.ts'
-import { formatIPv4 } from './cloud/ipv4.ts'
+import { formatIPv4 } from '../kit/ipv4.ts'
 import { objectAt, objectsAt, textAt } from './cloud/json.ts'
 import type { IPConfiguration, NIC, ScaleSetVM, Subnet } from './cloud/types.ts'
 import type { Cloud } from './cloud.ts'

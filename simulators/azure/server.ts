@@ -1,10 +1,9 @@
-import type { CallLedger, CallOutcome } from '../kit/calls.ts'
-import type { Clock } from '../kit/clock.ts'
-import type { FaultDecision, FaultScript } from '../kit/faults.ts'
+import type { CallOutcome } from '../kit/calls.ts'
+import type { WireFoundation } from '../kit/compose.ts'
+import type { FaultDecision } from '../kit/faults.ts'
 import { ConnectionCut } from '../kit/http.ts'
 import type { Router, WireRequest, WireResponse } from '../kit/http.ts'
 import { randomUUID } from '../kit/random.ts'
-import type { Random } from '../kit/random.ts'
 import { keyOf } from './cloud/arm-id.ts'
 import type { ScriptedEnd } from './cloud/async-operations.ts'
 import { isObject } from './cloud/json.ts'
@@ -16,25 +15,17 @@ import type { Latency } from './latency.ts'
 import { routeOf } from './operations/index.ts'
 import type { Routed } from './operations/index.ts'
 import type { Answer, Operation } from './operation.ts'
-import { chargesFor, throttled } from './throttle.ts'
-import type { ARMThrottle } from './throttle.ts'
+import { chargesFor, remainingHeaders, throttled } from './throttle.ts'
 import { checkAPIVersion } from './wire/api-versions.ts'
 import { authorize, principalOf } from './wire/authentication.ts'
 import type { DenialKind } from './wire/authentication.ts'
 import { answerIdentity, identityActionOf } from './wire/identity.ts'
 
-/** What the wire stands between. Functions are asked anew for every call: the control door may replace what they return. */
-export interface ServerParts {
-  readonly clock: Clock
-  readonly calls: CallLedger
-  readonly faults: FaultScript
+/** What the wire stands between. */
+export interface ServerParts extends WireFoundation<Cloud> {
   readonly latency: Latency
-  /** Request IDs and latencies. */
-  readonly random: Random
   /** Clients whose calls are refused, and how. */
   readonly denied: ReadonlyMap<string, DenialKind>
-  cloud(): Cloud
-  throttle(): ARMThrottle
 }
 
 /** Stands for the action in the ledger when a request is for nothing that is known. */
@@ -148,9 +139,9 @@ function charge(
   const resourceKey = resourceDepth === undefined ? polled : resourceKeyOf(path, resourceDepth)
   const charges = chargesFor({ kind, provider, policy, resourceKey, principal })
   const throttle = parts.throttle()
-  const refusal = throttle.take(charges, nowMs)
+  const refusal = throttle.takeOrRefuse(charges, nowMs)
   if (refusal !== undefined) throw throttled(refusal, path.subscription, parts.clock.wallTime())
-  return throttle.headers(charges, nowMs)
+  return remainingHeaders(throttle, charges, nowMs)
 }
 
 function resourceKeyOf({ resourceGroup, names }: Routed['path'], depth: number): string {

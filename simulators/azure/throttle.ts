@@ -1,6 +1,4 @@
-import { globMatcher } from '../kit/glob.ts'
-import { TokenBucket } from '../kit/rate-limit.ts'
-import type { Charge, ThrottleTable } from '../kit/rate-limit.ts'
+import type { Charge, Refusal, Throttle, ThrottleTable } from '../kit/rate-limit.ts'
 import { ARMError } from './errors.ts'
 
 const MINUTE_SECONDS = 60
@@ -88,107 +86,38 @@ export function chargesFor({ kind, provider, policy, resourceKey, principal }: C
   return names.map((bucket) => ({ bucket, cost: 1 }))
 }
 
-/** A bucket without enough tokens. */
-export interface Refusal {
-  readonly bucket: string
-  /** Whole seconds until it has one again, at least 1. */
-  readonly retryAfterSeconds: number
-}
-
-/** Buckets kept before full ones are forgotten (count): one for each resource that is called. */
-const MAX_BUCKETS = 50_000
-/** What is told when a bucket is never refilled. */
+/** What is told when a bucket is never refilled (seconds). */
 const LONG_SECONDS = 300
 const SECOND_MS = 1000
 
-/** The buckets of one subscription and region, with what Resource Manager tells of them. A name without a line is not limited. */
-export class ARMThrottle {
-  readonly table: ThrottleTable
-  readonly #startMs: number
-  readonly #buckets = new Map<string, TokenBucket | undefined>()
-  readonly #rules: readonly (ThrottleTable['rules'][number] & { matches(name: string): boolean })[]
-  readonly #neighbours: readonly (ThrottleTable['neighbours'][number] & { matches(name: string): boolean })[]
-
-  /** @param table the limits; undefined limits nothing */
-  constructor(table: ThrottleTable | undefined, nowMs: number) {
-    this.table = table ?? { refill: 'continuous', rules: [], neighbours: [] }
-    this.#startMs = nowMs
-    this.#rules = this.table.rules.map((rule) => ({ ...rule, matches: globMatcher(rule.bucket) }))
-    this.#neighbours = this.table.neighbours.map((one) => ({ ...one, matches: globMatcher(one.bucket) }))
-  }
-
-  /** Takes all charges, or none when one bucket has too little. @returns that bucket */
-  take(charges: readonly Charge[], nowMs: number): Refusal | undefined {
-    for (const { bucket, cost } of charges) {
-      const found = this.#bucket(bucket, nowMs)
-      if (found === undefined) continue
-      const tokens = found.available(nowMs)
-      if (tokens + 1e-9 >= cost) continue
-      const { refillPerSecond } = found
-      const seconds = refillPerSecond > 0 ? Math.ceil((cost - tokens) / refillPerSecond) : LONG_SECONDS
-      return { bucket, retryAfterSeconds: Math.max(1, seconds) }
-    }
-    for (const { bucket, cost } of charges) this.#bucket(bucket, nowMs)?.take(cost, nowMs)
-    return undefined
-  }
-
-  /** The headers of every answer: what is left in the buckets of the call. */
-  headers(charges: readonly Charge[], nowMs: number): Readonly<Record<string, string>> {
-    const headers: Record<string, string> = {}
-    const ofCompute: string[] = []
-    for (const { bucket } of charges) {
-      const found = this.#bucket(bucket, nowMs)
-      if (found === undefined) continue
-      const left = Math.floor(found.available(nowMs))
-      const [name = '', policy = '', scope = ''] = bucket.split('/')
-      if (name.startsWith('subscription-')) headers[`x-ms-ratelimit-remaining-${name}`] = `${left}`
-      else if (name === 'Microsoft.Compute') {
-        ofCompute.push(`${name}/${policy}${scope === 'resource' ? 'ResourceMaximum' : 'SubscriptionMaximum'};${left}`)
-      }
-    }
-    if (ofCompute.length > 0) {
-      headers['x-ms-ratelimit-remaining-resource'] = ofCompute.join(',')
-      headers['x-ms-request-charge'] = '1'
-    }
-    return headers
-  }
-
-  /** Buckets used so far with their tokens, by name. */
-  levels(nowMs: number): Readonly<Record<string, { readonly tokens: number; readonly size: number }>> {
-    const levels: Record<string, { tokens: number; size: number }> = {}
-    for (const [name, bucket] of [...this.#buckets].sort(([a], [b]) => (a < b ? -1 : 1))) {
-      if (bucket !== undefined) levels[name] = { tokens: bucket.available(nowMs), size: bucket.size }
-    }
-    return levels
-  }
-
-  #bucket(name: string, nowMs: number): TokenBucket | undefined {
-    if (this.#buckets.has(name)) return this.#buckets.get(name)
-    if (this.#buckets.size >= MAX_BUCKETS) this.#forgetFull(nowMs)
-    const rule = this.#rules.find((one) => one.matches(name))
-    const share = this.#neighbours.find((one) => one.matches(name))?.share ?? 0
-    const made =
-      rule === undefined
-        ? undefined
-        : new TokenBucket(
-            { size: rule.size, refillPerSecond: rule.refillPerSecond * (1 - share) },
-            this.#startMs,
-            this.table.refill,
-          )
-    this.#buckets.set(name, made)
-    return made
-  }
-
-  /** A full bucket is as good as a new one. */
-  #forgetFull(nowMs: number): void {
-    for (const [name, bucket] of this.#buckets) {
-      if (bucket === undefined || bucket.available(nowMs) >= bucket.size) this.#buckets.delete(name)
+/** The headers of every answer: what is left in the buckets of the call. */
+export function remainingHeaders(
+  throttle: Throttle,
+  charges: readonly Charge[],
+  nowMs: number,
+): Readonly<Record<string, string>> {
+  const headers: Record<string, string> = {}
+  const ofCompute: string[] = []
+  for (const { bucket } of charges) {
+    const tokens = throttle.tokens(bucket, nowMs)
+    if (tokens === undefined) continue
+    const left = Math.floor(tokens)
+    const [name = '', policy = '', scope = ''] = bucket.split('/')
+    if (name.startsWith('subscription-')) headers[`x-ms-ratelimit-remaining-${name}`] = `${left}`
+    else if (name === 'Microsoft.Compute') {
+      ofCompute.push(`${name}/${policy}${scope === 'resource' ? 'ResourceMaximum' : 'SubscriptionMaximum'};${left}`)
     }
   }
+  if (ofCompute.length > 0) {
+    headers['x-ms-ratelimit-remaining-resource'] = ofCompute.join(',')
+    headers['x-ms-request-charge'] = '1'
+  }
+  return headers
 }
 
 /** The answer to a refused call, in the form of who refuses: Resource Manager, Compute or Network. */
-export function throttled({ bucket, retryAfterSeconds }: Refusal, subscription: string, now: Date): ARMError {
+export function throttled(refusal: Refusal, subscription: string, now: Date): ARMError {
+  const { bucket, retryAfterSeconds = LONG_SECONDS } = refusal
   const headers = { 'retry-after': `${retryAfterSeconds}` }
   const [name = '', policy = ''] = bucket.split('/')
   if (name === 'Microsoft.Compute') {

@@ -6,7 +6,7 @@ import { jsonResponse } from './http.ts'
 import type { Router, WireRequest, WireResponse } from './http.ts'
 import { InputError, InputReader, parseJSON } from './input.ts'
 import { parseThrottle } from './rate-limit.ts'
-import type { ThrottleTable } from './rate-limit.ts'
+import type { ThrottleChoice } from './rate-limit.ts'
 
 /** Where the control door is; everything else belongs to the simulated API. */
 export const CONTROL_PREFIX = '/_berth/'
@@ -16,7 +16,7 @@ export interface ThrottleControl {
   /** The table in force and the level of each bucket. */
   get(): unknown
   /** `documented` is the simulator's own table of the real service's limits. Buckets start full. */
-  set(table: 'documented' | 'none' | ThrottleTable): void
+  set(choice: ThrottleChoice): void
 }
 
 /** What a simulator puts behind its control door. */

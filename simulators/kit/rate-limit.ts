@@ -79,6 +79,16 @@ export interface Charge {
   readonly cost: number
 }
 
+/** The bucket that has too little for a call, and when it has enough again. */
+export interface Refusal {
+  readonly bucket: string
+  /** Whole seconds from now, at least 1; undefined when that bucket is never refilled. */
+  readonly retryAfterSeconds: number | undefined
+}
+
+/** Buckets kept before full ones are forgotten (count): some clouds have one for each resource that is called. */
+const MAX_BUCKETS = 50_000
+
 /** The buckets of one account and region. A name without a line in the table is not limited. */
 export class Throttle {
   readonly #table: ThrottleTable
@@ -101,12 +111,27 @@ export class Throttle {
 
   /** Takes all charges, or none when one of the buckets has too little. @returns whether they were taken */
   take(charges: readonly Charge[], nowMs: number): boolean {
+    return this.takeOrRefuse(charges, nowMs) === undefined
+  }
+
+  /** As `take`. @returns the first bucket that has too little; undefined = all charges were taken */
+  takeOrRefuse(charges: readonly Charge[], nowMs: number): Refusal | undefined {
     for (const { bucket, cost } of charges) {
-      const found = this.#bucket(bucket)
-      if (found !== undefined && found.available(nowMs) + EPSILON < cost) return false
+      const found = this.#bucket(bucket, nowMs)
+      if (found === undefined) continue
+      const tokens = found.available(nowMs)
+      if (tokens + EPSILON >= cost) continue
+      const { refillPerSecond } = found
+      const seconds = refillPerSecond > 0 ? Math.max(1, Math.ceil((cost - tokens) / refillPerSecond)) : undefined
+      return { bucket, retryAfterSeconds: seconds }
     }
-    for (const { bucket, cost } of charges) this.#bucket(bucket)?.take(cost, nowMs)
-    return true
+    for (const { bucket, cost } of charges) this.#bucket(bucket, nowMs)?.take(cost, nowMs)
+    return undefined
+  }
+
+  /** Tokens of a bucket (count); undefined when the name is not limited. */
+  tokens(bucket: string, nowMs: number): number | undefined {
+    return this.#bucket(bucket, nowMs)?.available(nowMs)
   }
 
   /** Buckets used so far with their tokens, by name. */
@@ -119,8 +144,9 @@ export class Throttle {
   }
 
   /** All buckets count their seconds from the start of the throttle, not from their first call. */
-  #bucket(name: string): TokenBucket | undefined {
+  #bucket(name: string, nowMs: number): TokenBucket | undefined {
     if (this.#buckets.has(name)) return this.#buckets.get(name)
+    if (this.#buckets.size >= MAX_BUCKETS) this.#forgetFull(nowMs)
     const rule = this.#rules.find((one) => one.matches(name))
     const share = this.#neighbours.find((one) => one.matches(name))?.share ?? 0
     const bucket =
@@ -134,6 +160,34 @@ export class Throttle {
     this.#buckets.set(name, bucket)
     return bucket
   }
+
+  /** A full bucket is as good as a new one. */
+  #forgetFull(nowMs: number): void {
+    for (const [name, bucket] of this.#buckets) {
+      if (bucket === undefined || bucket.available(nowMs) >= bucket.size) this.#buckets.delete(name)
+    }
+  }
+}
+
+/** The documented buckets of a cloud, none, or others. */
+export type ThrottleChoice = 'documented' | 'none' | ThrottleTable
+
+/** The table of a choice; undefined limits nothing. @param documented what the cloud's documentation says */
+export function throttleTable(choice: ThrottleChoice, documented: ThrottleTable): ThrottleTable | undefined {
+  if (choice === 'none') return undefined
+  return choice === 'documented' ? documented : choice
+}
+
+/**
+ * Puts somebody else into the account who uses a part of every bucket's refill.
+ *
+ * @param share in [0, 1); 0 changes nothing
+ */
+export function withNeighbour(choice: ThrottleChoice, share: number, documented: ThrottleTable): ThrottleChoice {
+  const table = share === 0 ? undefined : throttleTable(choice, documented)
+  if (table === undefined) return choice
+  // The first line that matches counts: what the table says of a bucket stays.
+  return { ...table, neighbours: [...table.neighbours, { bucket: '*', share }] }
 }
 
 /** Wider than any documented bucket; a guard against a slip of the pen. */

@@ -88,7 +88,7 @@ describe.each(Object.entries(WIRES))('the unmodified SDK %s', (_, start) => {
       }),
     )
     const { GroupId } = await client.send(
-      new CreateSecurityGroupCommand({ VpcId, GroupName: 'nodes', Description: 'nodes & <pods>' }),
+      new CreateSecurityGroupCommand({ VpcId, GroupName: 'nodes', Description: 'nodes & [pods]' }),
     )
     const { Vpcs } = await client.send(new DescribeVpcsCommand({ VpcIds: [VpcId] }))
     expect(Vpcs?.[0]?.CidrBlockAssociationSet?.[0]).toMatchObject({ CidrBlock: '10.0.0.0/16' })
@@ -101,7 +101,7 @@ describe.each(Object.entries(WIRES))('the unmodified SDK %s', (_, start) => {
     const { SecurityGroupForVpcs } = await client.send(new GetSecurityGroupsForVpcCommand({ VpcId }))
     expect(SecurityGroupForVpcs?.map((group) => [group.GroupName, group.Description])).toEqual([
       ['default', 'default VPC security group'],
-      ['nodes', 'nodes & <pods>'],
+      ['nodes', 'nodes & [pods]'],
     ])
     expect(SecurityGroupForVpcs?.[1]?.GroupId).toBe(GroupId)
     const { RouteTables } = await client.send(new DescribeRouteTablesCommand({}))

@@ -2,7 +2,7 @@ import type { Cloud } from '../cloud.ts'
 import { fault, insufficientAddressesForPrefixes } from '../errors.ts'
 import { instanceType, supportsPrefixes } from './instance-types.ts'
 import type { InstanceType } from './instance-types.ts'
-import { PREFIX_BITS, PREFIX_SIZE, formatIPv4 } from './ipv4.ts'
+import { PREFIX_BITS, PREFIX_SIZE, formatIPv4 } from '../../kit/ipv4.ts'
 import type { Instance, InterfaceAddresses, NetworkInterface, Subnet } from './types.ts'
 
 /** IPv4 addresses that a call wants in a subnet: named ones, and so many of the service's choice. */
@@ -35,28 +35,33 @@ export interface IPv6Request {
  */
 export function takeIPv4(cloud: Cloud, subnet: Subnet, request: IPv4Request): IPv4Grant {
   const { space } = subnet
+  const { addressCount, prefixCount } = request
   checkNamed(subnet, request)
-  const prefixTotal = request.prefixes.length + request.prefixCount
-  const wanted = request.addresses.length + request.addressCount + prefixTotal * PREFIX_SIZE
-  if (wanted > space.free) {
-    throw prefixTotal > 0 ? insufficientAddressesForPrefixes() : fault('InsufficientFreeAddressesInSubnet')
-  }
   countIsChanging(cloud, subnet)
   // Named ones first: the service's own choice must go round them.
-  for (const address of request.addresses) space.take(address)
+  const addresses = [...request.addresses]
   const prefixes = [...request.prefixes]
-  for (const prefix of request.prefixes) space.takeBlock(prefix)
-  for (let index = 0; index < request.prefixCount; index++) {
+  for (const address of addresses) space.take(address)
+  for (const prefix of prefixes) space.takeBlock(prefix)
+  const takeBack = (): void => {
+    for (const taken of prefixes) space.releaseBlock(taken)
+    for (const address of addresses) space.release(address)
+  }
+  // What is kept back for prefixes is not among what is free.
+  const openPrefixCount = Math.max(0, prefixCount - space.countReservedBlocks())
+  if (addressCount + openPrefixCount * PREFIX_SIZE > space.free) {
+    takeBack()
+    throw prefixCount > 0 ? insufficientAddressesForPrefixes() : fault('InsufficientFreeAddressesInSubnet')
+  }
+  for (let index = 0; index < prefixCount; index++) {
     const prefix = space.takeAnyBlock()
     if (prefix === undefined) {
-      for (const taken of prefixes) space.releaseBlock(taken)
-      for (const address of request.addresses) space.release(address)
+      takeBack()
       throw fault('InsufficientCidrBlocks')
     }
     prefixes.push(prefix)
   }
-  const addresses = [...request.addresses]
-  for (let index = 0; index < request.addressCount; index++) {
+  for (let index = 0; index < addressCount; index++) {
     const address = space.takeAny(cloud.settings.addressChoice, cloud.randomAddresses)
     if (address !== undefined) addresses.push(address) // always there: the free count was checked
   }
@@ -132,9 +137,7 @@ export function assignIPv4(
   { allowReassignment }: { readonly allowReassignment: boolean },
 ): IPv4Grant {
   const { subnet } = iface
-  if (iface.interfaceType === 'efa-only') {
-    throw fault('InvalidParameterValue', `Interface ${iface.id} of type efa-only does not support IP addresses`)
-  }
+  checkCarriesAddresses(iface)
   const prefixTotal = request.prefixes.length + request.prefixCount
   const type = typeOf(iface.attachment?.instance)
   if (type !== undefined) {
@@ -154,6 +157,12 @@ export function assignIPv4(
     ipv4Prefixes: [...iface.addresses.ipv4Prefixes, ...grant.prefixes],
   })
   return { addresses, prefixes: grant.prefixes }
+}
+
+function checkCarriesAddresses({ id, interfaceType }: NetworkInterface): void {
+  if (interfaceType === 'efa-only') {
+    throw fault('InvalidParameterValue', `Interface ${id} of type efa-only does not support IP addresses`)
+  }
 }
 
 function movableAddresses(
@@ -270,6 +279,7 @@ export function assignIPv6(
   iface: NetworkInterface,
   request: IPv6Request,
 ): { readonly addresses: readonly string[]; readonly prefixes: readonly string[] } {
+  checkCarriesAddresses(iface)
   const type = typeOf(iface.attachment?.instance)
   if (type !== undefined) {
     const wanted = request.addressCount + request.prefixCount

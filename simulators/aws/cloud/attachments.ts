@@ -95,7 +95,7 @@ function typeOf(instance: Instance): InstanceType {
  * Starts a detachment; the interface is loose once it is done.
  *
  * @param force done at once
- * @throws EC2Error OperationNotPermitted for the primary interface, IncorrectState when it is being detached
+ * @throws EC2Error OperationNotPermitted for the primary interface
  */
 export function detachInterface(cloud: Cloud, iface: NetworkInterface, attachment: Attachment, force: boolean): void {
   const { deviceIndex, networkCardIndex } = attachment

@@ -1,7 +1,7 @@
 import { randomInteger } from '../../kit/random.ts'
 import type { Cloud } from '../cloud.ts'
 import { fault } from '../errors.ts'
-import { formatIPv4 } from './ipv4.ts'
+import { formatIPv4 } from '../../kit/ipv4.ts'
 import type { ElasticIP, NetworkInterface, Tags } from './types.ts'
 
 /** Public addresses come from here: the block for benchmarks, which nobody routes. @source RFC 2544 */

@@ -14,6 +14,7 @@ const KINDS = {
   instance: { prefix: 'i', malformed: 'InvalidInstanceID.Malformed' },
   reservation: { prefix: 'r', malformed: undefined },
   subnet: { prefix: 'subnet', malformed: 'InvalidSubnetID.Malformed' },
+  cidrReservation: { prefix: 'scr', malformed: undefined },
   vpc: { prefix: 'vpc', malformed: 'InvalidVpcId.Malformed' },
   group: { prefix: 'sg', malformed: 'InvalidGroupId.Malformed' },
   routeTable: { prefix: 'rtb', malformed: 'InvalidRouteTableId.Malformed' },

@@ -10,6 +10,7 @@ const STATE_CODES = {
   running: 16,
   'shutting-down': 32,
   terminated: 48,
+  stopping: 64,
   stopped: 80,
 } as const
 
@@ -24,8 +25,8 @@ export function instanceState({ phase }: Instance, nowMs: number): InstanceState
   switch (phase.name) {
     case 'launching':
       return state(nowMs < phase.runningAtMs ? 'pending' : 'running')
-    case 'stopped':
-      return state('stopped')
+    case 'stopping':
+      return state(nowMs < phase.stoppedAtMs ? 'stopping' : 'stopped')
     case 'terminating':
       return state(nowMs < phase.terminatedAtMs ? 'shutting-down' : 'terminated')
     default:
@@ -60,6 +61,7 @@ export function createInstance(cloud: Cloud, input: InstanceInput): Instance {
     imageID: input.imageID,
     subnet: input.subnet,
     launchTime: input.launchTime ?? cloud.clock.wallTime(),
+    visibleAtMs: cloud.now() + cloud.settings.consistency.launchedInstanceMs,
     phase: { name: 'launching', runningAtMs: cloud.now() + cloud.settings.launchMs },
     interfaces: [],
   }
@@ -115,12 +117,12 @@ export function withdrawInstance(cloud: Cloud, instance: Instance): void {
   cloud.instances.delete(instance)
 }
 
-/** @throws EC2Error IncorrectInstanceState unless it runs or is stopped already */
+/** @throws EC2Error IncorrectInstanceState unless it runs, or stops or is stopped already */
 export function stopInstance(cloud: Cloud, instance: Instance): void {
   const { name } = instanceState(instance, cloud.now())
-  if (name === 'stopped') return
+  if (name === 'stopping' || name === 'stopped') return
   if (name !== 'running') throw incorrect(instance, name)
-  instance.phase = { name: 'stopped' }
+  instance.phase = { name: 'stopping', stoppedAtMs: cloud.now() + cloud.settings.stopMs }
 }
 
 /** @throws EC2Error IncorrectInstanceState unless it is stopped or runs already */
@@ -136,6 +138,18 @@ function incorrect(instance: Instance, name: string): Error {
     'IncorrectInstanceState',
     `The instance '${instance.id}' is not in a state from which this is possible: ${name}`,
   )
+}
+
+/** Whether listings show it yet. */
+export function isInstanceListed(instance: Instance, nowMs: number): boolean {
+  return nowMs >= instance.visibleAtMs
+}
+
+/** An instance that a listing names by its id. @throws EC2Error InvalidInstanceID.NotFound */
+export function listedInstance(cloud: Cloud, id: string): Instance {
+  const found = cloud.instances.get(id)
+  if (found === undefined || !isInstanceListed(found, cloud.now())) throw fault('InvalidInstanceID.NotFound', id)
+  return found
 }
 
 /** Instances whose time in the listings is over leave the account. */

@@ -2,8 +2,8 @@ import type { Cloud } from '../cloud.ts'
 import { fault } from '../errors.ts'
 import { AddressSpace } from './address-space.ts'
 import { Delayed } from './delayed.ts'
-import { blockContains, blocksOverlap, parseBlock } from './ipv4.ts'
-import type { IPv4Block } from './ipv4.ts'
+import { blockContains, blocksOverlap, parseBlock } from '../../kit/ipv4.ts'
+import type { IPv4Block } from '../../kit/ipv4.ts'
 import type { RouteTable, SecurityGroup, Subnet, SubnetIPv6, Tags, VPC } from './types.ts'
 
 /** VPCs and subnets are from /16 to /28. @source Amazon VPC User Guide, VPC CIDR blocks */
@@ -112,6 +112,7 @@ const IPV6_64 = /^((?:[1-9a-f][0-9a-f]{0,3}|0)(?::(?:[1-9a-f][0-9a-f]{0,3}|0)){3
 function parseSubnetIPv6(cloud: Cloud, cidr: string): SubnetIPv6 {
   const groups = IPV6_64.exec(cidr)?.[1]
   if (groups === undefined) throw fault('InvalidSubnet.Range', cidr)
+  if ([...cloud.subnets].some(({ ipv6 }) => ipv6?.groups === groups)) throw fault('InvalidSubnet.Conflict', cidr)
   return {
     associationID: cloud.newID('ipv6CIDRAssociation'),
     groups,
@@ -125,12 +126,19 @@ function isZoneOf(region: string, zone: string): boolean {
   return zone.length === region.length + 1 && zone.startsWith(region) && /[a-z]$/.test(zone)
 }
 
-/** @throws EC2Error InvalidGroup.Duplicate */
+/** What names and descriptions of groups are written with. @source Amazon EC2 API Reference, CreateSecurityGroup */
+const GROUP_TEXT = /^[\w .:/()#,@[\]+=&;{}!$*-]*$/
+
+/** @throws EC2Error InvalidGroup.Duplicate, InvalidParameterValue */
 export function createSecurityGroup(
   cloud: Cloud,
   input: { vpc: VPC; name: string; description: string; tags: Tags; id?: string | undefined },
 ): SecurityGroup {
-  const { vpc, name } = input
+  const { vpc, name, description } = input
+  if (name.startsWith('sg-')) throw fault('InvalidParameterValue', `Group names may not be in the format sg-*: ${name}`)
+  for (const one of [name, description]) {
+    if (!GROUP_TEXT.test(one)) throw fault('InvalidParameterValue', `Character sets beyond the allowed one: ${one}`)
+  }
   for (const other of cloud.groups) {
     if (other.vpc === vpc && other.name === name) throw fault('InvalidGroup.Duplicate', name, vpc.id)
   }
@@ -141,7 +149,7 @@ export function createSecurityGroup(
     tags: input.tags,
     vpc,
     name,
-    description: input.description,
+    description,
   }
   cloud.groups.add(group)
   return group

@@ -1,10 +1,5 @@
+import type { DurationRange } from '../../kit/latency.ts'
 import type { AddressChoice } from './address-space.ts'
-
-/** Milliseconds from `min` to `max`, drawn evenly. */
-export interface DurationRange {
-  readonly min: number
-  readonly max: number
-}
 
 /** Limits of the account in its region. */
 export interface Quotas {
@@ -22,9 +17,11 @@ export interface Consistency {
   readonly deletedInterfaceMs: number
   /** Addresses and prefixes assigned to or taken from an interface. */
   readonly addressesMs: number
+  /** A launched instance is not listed for this long. */
+  readonly launchedInstanceMs: number
   /** `availableIpAddressCount`. */
   readonly availableCountMs: number
-  /** Chance, in [0, 1], that an action on an interface that is not yet visible answers NotFound. */
+  /** Chance, in [0, 1], that an action on an interface or instance that is not yet visible answers NotFound. */
   readonly notFoundProbability: number
 }
 
@@ -40,6 +37,7 @@ export interface CloudSettings {
   readonly attachMs: DurationRange
   readonly detachMs: DurationRange
   readonly launchMs: number
+  readonly stopMs: number
   readonly terminateMs: number
   /** A terminated instance stays listed for this long. */
   readonly terminatedListedMs: number
@@ -52,6 +50,8 @@ export interface CloudSettings {
   readonly shortPages: boolean
   /** The service's defect of 2025: an attach without card index looks at the device indexes of all cards. */
   readonly networkCardDefect: boolean
+  /** Requests whose signature is dated further from the simulator's wall clock are refused; undefined never refuses. */
+  readonly maxClockSkewMs: number | undefined
 }
 
 /** @source Amazon EC2 and VPC quotas (defaults of a new account); state delays as observed in public reports */
@@ -70,6 +70,7 @@ export const DEFAULT_SETTINGS: CloudSettings = {
     createdInterfaceMs: 0,
     deletedInterfaceMs: 0,
     addressesMs: 0,
+    launchedInstanceMs: 0,
     availableCountMs: 0,
     notFoundProbability: 0,
   },
@@ -77,12 +78,17 @@ export const DEFAULT_SETTINGS: CloudSettings = {
   attachMs: { min: 1000, max: 3000 },
   detachMs: { min: 2000, max: 3000 },
   launchMs: 0,
+  stopMs: 0,
   terminateMs: 0,
   terminatedListedMs: 3_600_000,
   unpagedInterfaceLimit: undefined,
   shortPages: false,
   networkCardDefect: false,
+  maxClockSkewMs: undefined,
 }
+
+/** How far the date of a signature may be off. @source AWS documentation, Signature Version 4, date handling */
+export const USUAL_CLOCK_SKEW_MS = 900_000
 
 /** Settings that differ from the defaults; quotas and consistency may be given in part. */
 export type SettingsInput = Partial<Omit<CloudSettings, 'quotas' | 'consistency'>> & {

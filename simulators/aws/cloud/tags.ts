@@ -5,7 +5,8 @@ import type { ResourceType, Tags } from './types.ts'
 /** @source Amazon EC2 User Guide, tag restrictions */
 const MAX_KEY_LENGTH = 128
 const MAX_VALUE_LENGTH = 256
-const RESERVED_PREFIX = 'aws:'
+/** In any letter case. */
+const RESERVED = /^aws:/i
 
 export interface TagInput {
   readonly Key: string
@@ -13,22 +14,44 @@ export interface TagInput {
 }
 
 /**
- * Adds tags to those of a resource; an existing key gets the new value. All or nothing.
+ * Adds tags to those of a resource; an existing key gets the new value. All or nothing. Reserved tags do not count for the limit.
  *
  * @throws EC2Error InvalidParameterValue, TagLimitExceeded
  */
 export function addTags(cloud: Cloud, tags: Tags, added: readonly TagInput[]): void {
+  const keys = new Set<string>()
   for (const { Key: key, Value: value = '' } of added) {
-    if (key.startsWith(RESERVED_PREFIX)) {
-      throw fault('InvalidParameterValue', `Tag keys starting with 'aws:' are reserved for internal use`)
-    }
+    refuseReserved(key)
     if (key.length > MAX_KEY_LENGTH || value.length > MAX_VALUE_LENGTH) {
       throw fault('InvalidParameterValue', `Tag key or value exceeds its length: ${key}`)
     }
+    if (keys.has(key)) throw fault('InvalidParameterValue', `Duplicate tag key '${key}' specified.`)
+    keys.add(key)
   }
-  const newKeys = new Set(added.map((tag) => tag.Key).filter((key) => !tags.has(key)))
-  if (tags.size + newKeys.size > cloud.settings.quotas.tagsPerResource) throw fault('TagLimitExceeded')
+  const own = new Set([...tags.keys(), ...keys].filter((key) => !RESERVED.test(key)))
+  if (own.size > cloud.settings.quotas.tagsPerResource) throw fault('TagLimitExceeded')
   for (const { Key: key, Value: value = '' } of added) tags.set(key, value)
+}
+
+/**
+ * Takes tags off a resource: those given with a value only when they have that value, without any given all but the reserved ones.
+ *
+ * @throws EC2Error InvalidParameterValue for a reserved key
+ */
+export function removeTags(tags: Tags, removed: readonly TagInput[]): void {
+  for (const { Key: key } of removed) refuseReserved(key)
+  if (removed.length === 0) {
+    for (const key of tags.keys()) if (!RESERVED.test(key)) tags.delete(key)
+  }
+  for (const { Key: key, Value: value } of removed) {
+    if (value === undefined || tags.get(key) === value) tags.delete(key)
+  }
+}
+
+function refuseReserved(key: string): void {
+  if (RESERVED.test(key)) {
+    throw fault('InvalidParameterValue', `Tag keys starting with 'aws:' are reserved for internal use`)
+  }
 }
 
 export interface TagSpecification {

@@ -1,6 +1,6 @@
-import type { AddressSpace } from './address-space.ts'
+import type { AddressSpace, ReservationType } from './address-space.ts'
 import type { Delayed } from './delayed.ts'
-import type { IPv4Block } from './ipv4.ts'
+import type { IPv4Block } from '../../kit/ipv4.ts'
 
 /** Tags of a resource, by key. */
 export type Tags = Map<string, string>
@@ -9,6 +9,7 @@ export type Tags = Map<string, string>
 export type ResourceType =
   | 'vpc'
   | 'subnet'
+  | 'subnet-cidr-reservation'
   | 'security-group'
   | 'route-table'
   | 'instance'
@@ -52,6 +53,15 @@ export interface SubnetIPv6 {
   readonly addresses: Set<string>
 }
 
+/** A range of a subnet that the service keeps from its own choice. */
+export interface CIDRReservation extends ResourceBase {
+  readonly resourceType: 'subnet-cidr-reservation'
+  readonly subnet: Subnet
+  readonly range: IPv4Block
+  readonly type: ReservationType
+  readonly description: string
+}
+
 export interface SecurityGroup extends ResourceBase {
   readonly resourceType: 'security-group'
   readonly vpc: VPC
@@ -69,7 +79,8 @@ export interface RouteTable extends ResourceBase {
 /** Where an instance is in its life; times are of the simulator's clock, in milliseconds. */
 export type InstancePhase =
   | { readonly name: 'launching'; readonly runningAtMs: number }
-  | { readonly name: 'stopped' }
+  /** Stopped from then on. */
+  | { readonly name: 'stopping'; readonly stoppedAtMs: number }
   | { readonly name: 'terminating'; readonly terminatedAtMs: number }
 
 export interface Instance extends ResourceBase {
@@ -79,6 +90,8 @@ export interface Instance extends ResourceBase {
   readonly imageID: string
   readonly subnet: Subnet
   readonly launchTime: Date
+  /** From when listings show it. */
+  readonly visibleAtMs: number
   phase: InstancePhase
   /** Every interface attached, attaching or detaching, in order of attachment. */
   readonly interfaces: NetworkInterface[]
@@ -136,4 +149,12 @@ export interface ElasticIP extends ResourceBase {
   association: { readonly id: string; readonly iface: NetworkInterface; readonly address: number } | undefined
 }
 
-export type Resource = VPC | Subnet | SecurityGroup | RouteTable | Instance | NetworkInterface | ElasticIP
+export type Resource =
+  | VPC
+  | Subnet
+  | CIDRReservation
+  | SecurityGroup
+  | RouteTable
+  | Instance
+  | NetworkInterface
+  | ElasticIP

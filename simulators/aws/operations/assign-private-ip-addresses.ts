@@ -1,5 +1,5 @@
 import { assignIPv4 } from '../cloud/addressing.ts'
-import { PREFIX_BITS, formatIPv4 } from '../cloud/ipv4.ts'
+import { PREFIX_BITS, formatIPv4 } from '../../kit/ipv4.ts'
 import { fault } from '../errors.ts'
 import { operation } from '../operation.ts'
 import { atMostOne, ipv4Address, ipv4Prefix } from '../wire/address-parameters.ts'

@@ -46,6 +46,7 @@ function interfaceOf(cloud: Cloud, interfaceID: string | undefined, instanceID: 
   if (interfaceID !== undefined) return cloud.interface(interfaceID)
   if (instanceID === undefined) throw fault('MissingParameter', 'networkInterfaceId')
   const { interfaces } = cloud.instance(instanceID)
+  if (interfaces.length > 1) throw fault('InvalidInstanceID', instanceID)
   const primary = interfaces.find((iface) => iface.attachment?.deviceIndex === 0)
   if (primary === undefined) throw fault('IncorrectInstanceState', `Instance ${instanceID} has no network interface`)
   return primary

@@ -7,6 +7,7 @@ import { presentInterface } from '../present.ts'
 import { atMostOne, ipv4Address, ipv4Prefix } from '../wire/address-parameters.ts'
 import {
   choice,
+  clientToken,
   flag,
   id,
   integer,
@@ -17,9 +18,8 @@ import {
   text,
 } from '../wire/parameters.ts'
 
-/** Longest description and client token (characters). @source Amazon EC2 API Reference, CreateNetworkInterface */
+/** Longest description (characters). @source Amazon EC2 API Reference, CreateNetworkInterface */
 const MAX_DESCRIPTION_LENGTH = 255
-const MAX_TOKEN_LENGTH = 64
 
 /** The type of the later instance is not known: more addresses than it allows are accepted, and refused when it is attached. */
 export const createNetworkInterface = operation({
@@ -38,7 +38,7 @@ export const createNetworkInterface = operation({
     Ipv6PrefixCount: integer({ min: 0 }),
     InterfaceType: choice('interface', 'efa', 'efa-only', 'trunk'),
     TagSpecification: tagSpecificationField,
-    ClientToken: text({ maxLength: MAX_TOKEN_LENGTH }),
+    ClientToken: clientToken(),
   },
   execute(cloud, parameters) {
     const { ClientToken: token, ...rest } = parameters

@@ -2,7 +2,7 @@ import { createRouteTable as create } from '../cloud/networks.ts'
 import { specifiedTags } from '../cloud/tags.ts'
 import { operation } from '../operation.ts'
 import { presentRouteTable } from '../present.ts'
-import { id, required, tagSpecificationField, text } from '../wire/parameters.ts'
+import { clientToken, id, required, tagSpecificationField } from '../wire/parameters.ts'
 
 export const createRouteTable = operation({
   action: 'CreateRouteTable',
@@ -10,7 +10,7 @@ export const createRouteTable = operation({
   parameters: {
     VpcId: required(id('vpc')),
     TagSpecification: tagSpecificationField,
-    ClientToken: text({ maxLength: 64 }),
+    ClientToken: clientToken(),
   },
   execute(cloud, parameters) {
     const { ClientToken: token, ...rest } = parameters

@@ -1,4 +1,4 @@
-import { formatIPv4 } from '../cloud/ipv4.ts'
+import { formatIPv4 } from '../../kit/ipv4.ts'
 import type { ElasticIP } from '../cloud/types.ts'
 import { fault } from '../errors.ts'
 import type { FilterTable } from '../filters.ts'

@@ -1,4 +1,4 @@
-import { forgetTerminated, instanceState } from '../cloud/instances.ts'
+import { forgetTerminated, instanceState, isInstanceListed, listedInstance } from '../cloud/instances.ts'
 import type { Instance } from '../cloud/types.ts'
 import type { FilterTable } from '../filters.ts'
 import { listPage } from '../listing.ts'
@@ -29,7 +29,8 @@ export const describeInstanceStatus = operation({
     forgetTerminated(cloud)
     const nowMs = cloud.now()
     const isShown = (instance: Instance): boolean =>
-      parameters.IncludeAllInstances === true || instanceState(instance, nowMs).name === 'running'
+      isInstanceListed(instance, nowMs) &&
+      (parameters.IncludeAllInstances === true || instanceState(instance, nowMs).name === 'running')
     const { items, nextToken } = listPage(
       parameters,
       {
@@ -39,7 +40,7 @@ export const describeInstanceStatus = operation({
         ids: {
           parameter: 'instancesSet',
           values: parameters.InstanceId,
-          find: (instanceID) => cloud.instance(instanceID),
+          find: (instanceID) => listedInstance(cloud, instanceID),
         },
         candidates: () => ({
           *after(ordinal) {

@@ -23,7 +23,7 @@ export const describeInstanceTypes = operation({
   action: 'DescribeInstanceTypes',
   changes: false,
   parameters: {
-    InstanceType: list(required(text())),
+    InstanceType: list(required(text()), { max: DEFAULT_PAGE_SIZE }),
     Filter: filterField,
     MaxResults: integer({ min: 0 }),
     NextToken: text(),

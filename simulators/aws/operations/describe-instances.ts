@@ -1,6 +1,6 @@
 import type { Cloud } from '../cloud.ts'
-import { forgetTerminated, instanceState } from '../cloud/instances.ts'
-import { formatIPv4 } from '../cloud/ipv4.ts'
+import { forgetTerminated, instanceState, isInstanceListed, listedInstance } from '../cloud/instances.ts'
+import { formatIPv4 } from '../../kit/ipv4.ts'
 import type { Instance } from '../cloud/types.ts'
 import type { CompiledFilters, FilterTable } from '../filters.ts'
 import { listPage, sourceOf } from '../listing.ts'
@@ -10,7 +10,10 @@ import { presentReservations } from '../present.ts'
 import { filterField, id, integer, list, required, text } from '../wire/parameters.ts'
 
 const FILTERS: FilterTable<Instance> = {
+  'image-id': (instance) => instance.imageID,
   'instance-id': (instance) => instance.id,
+  'instance.group-id': (instance) => instance.interfaces[0]?.groups.map((group) => group.id),
+  'launch-time': (instance) => instance.launchTime.toISOString(),
   'instance-state-name': (instance, nowMs) => instanceState(instance, nowMs).name,
   'instance-state-code': (instance, nowMs) => String(instanceState(instance, nowMs).code),
   'instance-type': (instance) => instance.instanceType,
@@ -42,7 +45,7 @@ export const describeInstances = operation({
         ids: {
           parameter: 'instancesSet',
           values: parameters.InstanceId,
-          find: (instanceID) => cloud.instance(instanceID),
+          find: (instanceID) => listedInstance(cloud, instanceID),
         },
         candidates: (filters) => candidates(cloud, filters),
         shortPages: cloud.settings.shortPages,
@@ -53,8 +56,18 @@ export const describeInstances = operation({
   },
 })
 
+/** The narrowest index for the filters, without what is not visible yet. */
 function candidates(cloud: Cloud, filters: CompiledFilters<Instance>): Source<Instance> {
   const ids = filters.exact('instance-id')
-  if (ids === undefined) return cloud.instances.ordered
-  return sourceOf([...new Set(ids)].flatMap((one) => cloud.instances.get(one) ?? []))
+  const source =
+    ids === undefined
+      ? cloud.instances.ordered
+      : sourceOf([...new Set(ids)].flatMap((one) => cloud.instances.get(one) ?? []))
+  if (cloud.settings.consistency.launchedInstanceMs === 0) return source
+  const nowMs = cloud.now()
+  return {
+    *after(ordinal) {
+      for (const instance of source.after(ordinal)) if (isInstanceListed(instance, nowMs)) yield instance
+    },
+  }
 }

@@ -1,7 +1,7 @@
 import type { Cloud } from '../cloud.ts'
 import { attachmentStatus } from '../cloud/attachments.ts'
 import { interfaceStatus, isListed } from '../cloud/interfaces.ts'
-import { formatIPv4, parseIPv4 } from '../cloud/ipv4.ts'
+import { formatIPv4, parseIPv4 } from '../../kit/ipv4.ts'
 import type { NetworkInterface } from '../cloud/types.ts'
 import { fault } from '../errors.ts'
 import type { CompiledFilters, FilterTable } from '../filters.ts'
@@ -12,22 +12,38 @@ import { presentInterface } from '../present.ts'
 import { filterField, id, integer, list, required, text } from '../wire/parameters.ts'
 
 const FILTERS: FilterTable<NetworkInterface> = {
+  'addresses.association.public-ip': publicIPs,
+  'addresses.primary': (iface) => iface.addresses.ipv4.map((_, index) => String(index === 0)),
+  'addresses.private-ip-address': seenPrivateAddresses,
+  'association.allocation-id': (iface) => iface.elasticIPs.map(({ id }) => id),
+  'association.association-id': (iface) => iface.elasticIPs.flatMap(({ association }) => association?.id ?? []),
+  'association.public-ip': publicIPs,
+  'attachment.attach-time': (iface) => iface.attachment?.attachTime.toISOString(),
   'attachment.attachment-id': (iface) => iface.attachment?.id,
-  'attachment.device-index': (iface) => iface.attachment && String(iface.attachment.deviceIndex),
   'attachment.delete-on-termination': (iface) => iface.attachment && String(iface.attachment.deleteOnTermination),
+  'attachment.device-index': (iface) => iface.attachment && String(iface.attachment.deviceIndex),
   'attachment.instance-id': (iface) => iface.attachment?.instance.id,
   'attachment.status': (iface, nowMs) => iface.attachment && attachmentStatus(iface.attachment, nowMs),
   'availability-zone': (iface) => iface.subnet.availabilityZone,
   description: (iface) => iface.description,
   'group-id': (iface) => iface.groups.map((group) => group.id),
   'interface-type': (iface) => iface.interfaceType,
+  'ipv6-addresses.ipv6-address': (iface) => iface.addresses.ipv6,
   'mac-address': (iface) => iface.macAddress,
   'network-interface-id': (iface) => iface.id,
+  // No DNS names, and no service that would have made an interface for the account.
+  'private-dns-name': () => undefined,
   'private-ip-address': seenPrivateAddresses,
-  'addresses.private-ip-address': seenPrivateAddresses,
+  'requester-id': () => undefined,
+  'requester-managed': () => 'false',
+  'source-dest-check': (iface) => String(iface.sourceDestCheck),
   status: interfaceStatus,
   'subnet-id': (iface) => iface.subnet.id,
   'vpc-id': (iface) => iface.subnet.vpc.id,
+}
+
+function publicIPs(iface: NetworkInterface): readonly string[] {
+  return iface.elasticIPs.map(({ publicIP }) => publicIP)
 }
 
 /** One by one, so that a filter which takes any address formats only the first. */

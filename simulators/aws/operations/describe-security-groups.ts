@@ -6,7 +6,7 @@ import { operation } from '../operation.ts'
 import { presentSecurityGroup } from '../present.ts'
 import { filterField, id, integer, list, required, text } from '../wire/parameters.ts'
 
-export const GROUP_FILTERS: FilterTable<SecurityGroup> = {
+const FILTERS: FilterTable<SecurityGroup> = {
   'group-id': (group) => group.id,
   'group-name': (group) => group.name,
   'vpc-id': (group) => group.vpc.id,
@@ -33,7 +33,7 @@ export const describeSecurityGroups = operation({
       parameters,
       {
         action: 'DescribeSecurityGroups',
-        filters: GROUP_FILTERS,
+        filters: FILTERS,
         pageSize: { min: 5, max: 1000 },
         ids: {
           parameter: 'groupIds',

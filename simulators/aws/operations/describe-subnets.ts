@@ -1,10 +1,8 @@
-import { formatBlock } from '../cloud/ipv4.ts'
+import { formatBlock } from '../../kit/ipv4.ts'
 import type { Subnet } from '../cloud/types.ts'
 import type { FilterTable } from '../filters.ts'
-import { listPage } from '../listing.ts'
-import { operation } from '../operation.ts'
 import { presentSubnet } from '../present.ts'
-import { filterField, id, integer, list, required, text } from '../wire/parameters.ts'
+import { storedListing } from './stored-listing.ts'
 
 const FILTERS: FilterTable<Subnet> = {
   'subnet-id': (subnet) => subnet.id,
@@ -13,32 +11,22 @@ const FILTERS: FilterTable<Subnet> = {
   availabilityZone: (subnet) => subnet.availabilityZone,
   'available-ip-address-count': (subnet, nowMs) => String(subnet.seenFree.seen(subnet.space.free, nowMs)),
   'cidr-block': (subnet) => formatBlock(subnet.space.block),
+  cidr: (subnet) => formatBlock(subnet.space.block),
+  cidrBlock: (subnet) => formatBlock(subnet.space.block),
   'default-for-az': (subnet) => String(subnet.isDefaultForZone),
+  defaultForAz: (subnet) => String(subnet.isDefaultForZone),
+  'ipv6-cidr-block-association.ipv6-cidr-block': (subnet) => subnet.ipv6 && `${subnet.ipv6.groups}::/64`,
+  'map-public-ip-on-launch': () => 'false',
   state: () => 'available',
 }
 
-export const describeSubnets = operation({
+export const describeSubnets = storedListing({
   action: 'DescribeSubnets',
-  changes: false,
-  parameters: {
-    SubnetId: list(required(id('subnet'))),
-    Filter: filterField,
-    MaxResults: integer({ min: 0 }),
-    NextToken: text(),
-  },
-  execute(cloud, parameters) {
-    const { items, nextToken } = listPage(
-      parameters,
-      {
-        action: 'DescribeSubnets',
-        filters: FILTERS,
-        pageSize: { min: 5, max: 1000 },
-        ids: { parameter: 'subnetIds', values: parameters.SubnetId, find: (subnetID) => cloud.subnet(subnetID) },
-        candidates: () => cloud.subnets.ordered,
-        shortPages: cloud.settings.shortPages,
-      },
-      cloud.now(),
-    )
-    return { subnetSet: items.map((subnet) => presentSubnet(cloud, subnet)), nextToken }
-  },
+  ids: { parameter: 'SubnetId', inTexts: 'subnetIds', kind: 'subnet' },
+  filters: FILTERS,
+  pageSize: { min: 5, max: 1000 },
+  answer: 'subnetSet',
+  store: (cloud) => cloud.subnets,
+  find: (cloud, id) => cloud.subnet(id),
+  present: presentSubnet,
 })

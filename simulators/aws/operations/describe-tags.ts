@@ -1,6 +1,6 @@
 import type { Cloud } from '../cloud.ts'
 import { isListed } from '../cloud/interfaces.ts'
-import type { Resource } from '../cloud/types.ts'
+import type { Resource, Tags } from '../cloud/types.ts'
 import type { CompiledFilters, FilterTable } from '../filters.ts'
 import { listPage } from '../listing.ts'
 import type { Source } from '../listing.ts'
@@ -13,9 +13,11 @@ interface TagRow {
   readonly resource: Resource
   readonly key: string
   readonly value: string
+  /** The tag itself: `tag:<key>` filters by it. */
+  readonly tags: Tags
 }
 
-const FILTERS: FilterTable<TagRow & { tags?: never }> = {
+const FILTERS: FilterTable<TagRow> = {
   key: (row) => row.key,
   'resource-id': (row) => row.resource.id,
   'resource-type': (row) => row.resource.resourceType,
@@ -61,7 +63,7 @@ function candidates(cloud: Cloud, filters: CompiledFilters<TagRow>): Source<TagR
       for (const resource of ordered) {
         let row = resource.ordinal * ROWS_PER_RESOURCE
         for (const [key, value] of resource.tags) {
-          if (row > ordinal) yield { ordinal: row, resource, key, value }
+          if (row > ordinal) yield { ordinal: row, resource, key, value, tags: new Map([[key, value]]) }
           row++
         }
       }
@@ -74,6 +76,7 @@ function allResources(cloud: Cloud): Resource[] {
   return [
     ...cloud.vpcs,
     ...cloud.subnets,
+    ...cloud.cidrReservations,
     ...cloud.groups,
     ...cloud.routeTables,
     ...cloud.instances,

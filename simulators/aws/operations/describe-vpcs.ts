@@ -1,41 +1,26 @@
-import { formatBlock } from '../cloud/ipv4.ts'
+import { formatBlock } from '../../kit/ipv4.ts'
 import type { VPC } from '../cloud/types.ts'
 import type { FilterTable } from '../filters.ts'
-import { listPage } from '../listing.ts'
-import { operation } from '../operation.ts'
 import { presentVPC } from '../present.ts'
-import { filterField, id, integer, list, required, text } from '../wire/parameters.ts'
+import { storedListing } from './stored-listing.ts'
 
 const FILTERS: FilterTable<VPC> = {
   'vpc-id': (vpc) => vpc.id,
   cidr: (vpc) => vpc.blocks.slice(0, 1).map(({ block }) => formatBlock(block)),
   'cidr-block-association.cidr-block': (vpc) => vpc.blocks.map(({ block }) => formatBlock(block)),
+  'cidr-block-association.state': () => 'associated',
   'is-default': (vpc) => String(vpc.isDefault),
+  isDefault: (vpc) => String(vpc.isDefault),
   state: () => 'available',
 }
 
-export const describeVpcs = operation({
+export const describeVpcs = storedListing({
   action: 'DescribeVpcs',
-  changes: false,
-  parameters: {
-    VpcId: list(required(id('vpc'))),
-    Filter: filterField,
-    MaxResults: integer({ min: 0 }),
-    NextToken: text(),
-  },
-  execute(cloud, parameters) {
-    const { items, nextToken } = listPage(
-      parameters,
-      {
-        action: 'DescribeVpcs',
-        filters: FILTERS,
-        pageSize: { min: 5, max: 1000 },
-        ids: { parameter: 'vpcIds', values: parameters.VpcId, find: (vpcID) => cloud.vpc(vpcID) },
-        candidates: () => cloud.vpcs.ordered,
-        shortPages: cloud.settings.shortPages,
-      },
-      cloud.now(),
-    )
-    return { vpcSet: items.map((vpc) => presentVPC(cloud, vpc)), nextToken }
-  },
+  ids: { parameter: 'VpcId', inTexts: 'vpcIds', kind: 'vpc' },
+  filters: FILTERS,
+  pageSize: { min: 5, max: 1000 },
+  answer: 'vpcSet',
+  store: (cloud) => cloud.vpcs,
+  find: (cloud, id) => cloud.vpc(id),
+  present: presentVPC,
 })

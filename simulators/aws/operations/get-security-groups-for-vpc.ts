@@ -1,8 +1,16 @@
+import type { SecurityGroup } from '../cloud/types.ts'
+import type { FilterTable } from '../filters.ts'
 import { listPage, sourceOf } from '../listing.ts'
 import { operation } from '../operation.ts'
 import { presentTags } from '../present.ts'
 import { filterField, id, integer, required, text } from '../wire/parameters.ts'
-import { GROUP_FILTERS } from './describe-security-groups.ts'
+
+const FILTERS: FilterTable<SecurityGroup> = {
+  description: (group) => group.description,
+  'group-id': (group) => group.id,
+  'group-name': (group) => group.name,
+  'primary-vpc-id': (group) => group.vpc.id,
+}
 
 /** Groups that interfaces in this VPC can use. Groups shared with other VPCs are not simulated. */
 export const getSecurityGroupsForVpc = operation({
@@ -20,7 +28,7 @@ export const getSecurityGroupsForVpc = operation({
       parameters,
       {
         action: 'GetSecurityGroupsForVpc',
-        filters: { ...GROUP_FILTERS, 'primary-vpc-id': (group) => group.vpc.id },
+        filters: FILTERS,
         pageSize: { min: 5, max: 1000 },
         candidates: () => sourceOf([...cloud.groups].filter((group) => group.vpc === vpc)),
         shortPages: cloud.settings.shortPages,

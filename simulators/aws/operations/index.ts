@@ -8,10 +8,12 @@ import { attachNetworkInterface } from './attach-network-interface.ts'
 import { createNetworkInterface } from './create-network-interface.ts'
 import { createRouteTable } from './create-route-table.ts'
 import { createSecurityGroup } from './create-security-group.ts'
+import { createSubnetCidrReservation } from './create-subnet-cidr-reservation.ts'
 import { createSubnet } from './create-subnet.ts'
 import { createTags } from './create-tags.ts'
 import { createVpc } from './create-vpc.ts'
 import { deleteNetworkInterface } from './delete-network-interface.ts'
+import { deleteSubnetCidrReservation } from './delete-subnet-cidr-reservation.ts'
 import { deleteTags } from './delete-tags.ts'
 import { describeAddresses } from './describe-addresses.ts'
 import { describeInstanceTypes } from './describe-instance-types.ts'
@@ -25,6 +27,7 @@ import { describeTags } from './describe-tags.ts'
 import { describeVpcs } from './describe-vpcs.ts'
 import { detachNetworkInterface } from './detach-network-interface.ts'
 import { getSecurityGroupsForVpc } from './get-security-groups-for-vpc.ts'
+import { getSubnetCidrReservations } from './get-subnet-cidr-reservations.ts'
 import { modifyNetworkInterfaceAttribute } from './modify-network-interface-attribute.ts'
 import { runInstances } from './run-instances.ts'
 import { startInstances } from './start-instances.ts'
@@ -45,9 +48,11 @@ export const OPERATIONS: ReadonlyMap<string, Operation> = new Map(
     createRouteTable,
     createSecurityGroup,
     createSubnet,
+    createSubnetCidrReservation,
     createTags,
     createVpc,
     deleteNetworkInterface,
+    deleteSubnetCidrReservation,
     deleteTags,
     describeAddresses,
     describeInstanceStatus,
@@ -61,6 +66,7 @@ export const OPERATIONS: ReadonlyMap<string, Operation> = new Map(
     describeVpcs,
     detachNetworkInterface,
     getSecurityGroupsForVpc,
+    getSubnetCidrReservations,
     modifyNetworkInterfaceAttribute,
     runInstances,
     startInstances,

@@ -11,7 +11,17 @@ import { operation } from '../operation.ts'
 import { presentReservations } from '../present.ts'
 import { atMostOne, ipv4Address } from '../wire/address-parameters.ts'
 import type { ParametersOf } from '../wire/parameters.ts'
-import { flag, id, integer, list, required, structure, tagSpecificationField, text } from '../wire/parameters.ts'
+import {
+  clientToken,
+  flag,
+  id,
+  integer,
+  list,
+  required,
+  structure,
+  tagSpecificationField,
+  text,
+} from '../wire/parameters.ts'
 
 /** Most instances that one call of the simulator makes (count). */
 const MAX_INSTANCES = 1000
@@ -41,7 +51,7 @@ const PARAMETERS = {
     ),
   ),
   TagSpecification: tagSpecificationField,
-  ClientToken: text({ maxLength: 64 }),
+  ClientToken: clientToken(),
 }
 
 type Parameters = ParametersOf<typeof PARAMETERS>
@@ -144,6 +154,11 @@ function checkSpecifications(
     if (count > 1 && (one.NetworkInterfaceId !== undefined || one.PrivateIpAddress !== undefined)) {
       throw fault('InvalidParameterCombination', 'A given interface or address can be used for one instance only')
     }
+    atMostOne({
+      secondaryPrivateIpAddressCount: (one.SecondaryPrivateIpAddressCount ?? 0) > 0,
+      ipv4PrefixCount: (one.Ipv4PrefixCount ?? 0) > 0,
+    })
+    if (one.NetworkInterfaceId !== undefined) checkGivenInterface(one)
     if ((one.Ipv4PrefixCount ?? 0) > 0) checkPrefixSupport(type)
   }
   if (!places.has('0/0')) {
@@ -151,6 +166,24 @@ function checkSpecifications(
   }
   const isTooMany = [...onCard.values()].some((one) => one > interfacesPerCard(type))
   if (isTooMany) throw fault('AttachmentLimitExceeded', String(specifications.length), type.name)
+}
+
+/** An interface that exists has its subnet, groups and addresses, and outlives the instance. */
+function checkGivenInterface(one: InterfaceSpecification): void {
+  const { NetworkInterfaceId: _id, DeviceIndex: _index, NetworkCardIndex: _card, ...others } = one
+  const { DeleteOnTermination: isDeleted, SecurityGroupId: groupIDs, ...places } = others
+  if (isDeleted === true) {
+    throw fault(
+      'InvalidParameterCombination',
+      'A network interface may not specify a network interface ID and delete on termination as true',
+    )
+  }
+  if (groupIDs.length > 0 || Object.values(places).some((value) => value !== undefined)) {
+    throw fault(
+      'InvalidParameterCombination',
+      'A network interface may not specify both a network interface ID and what a new one is made of',
+    )
+  }
 }
 
 function launchOne(
@@ -193,7 +226,8 @@ function launchOne(
         deviceIndex: specification.DeviceIndex,
         networkCardIndex: specification.NetworkCardIndex ?? 0,
         // An interface that existed before outlives the instance.
-        deleteOnTermination: specification.DeleteOnTermination ?? specification.NetworkInterfaceId === undefined,
+        deleteOnTermination:
+          specification.NetworkInterfaceId === undefined && specification.DeleteOnTermination !== false,
       })
     }
     return instance

@@ -1,4 +1,4 @@
-import { PREFIX_BITS, parseBlock, parseIPv4 } from '../cloud/ipv4.ts'
+import { PREFIX_BITS, parseBlock, parseIPv4 } from '../../kit/ipv4.ts'
 import { fault } from '../errors.ts'
 import type { Field } from './parameters.ts'
 

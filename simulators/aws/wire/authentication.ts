@@ -50,3 +50,22 @@ export function refusalOf(
   const kind = denied.get(accessKey)
   return kind === undefined ? undefined : fault(kind)
 }
+
+/** `20260101T120000Z`, as `X-Amz-Date` has it. */
+const SIGNED_AT = /^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})Z$/
+
+/**
+ * Refuses a signature whose date is too far from now, in either direction; a request that does not tell its date passes.
+ *
+ * @param maxSkewMs undefined refuses nothing; the service takes a quarter of an hour
+ * @returns the refusal, or undefined
+ * @source AWS documentation, Signature Version 4, date handling
+ */
+export function expiryOf(request: WireRequest, now: Date, maxSkewMs: number | undefined): EC2Error | undefined {
+  if (maxSkewMs === undefined) return undefined
+  const signedAt = SIGNED_AT.exec(request.headers['x-amz-date'] ?? request.query.get('X-Amz-Date') ?? '')
+  if (signedAt === null) return undefined
+  const [year = 0, month = 0, day = 0, hours = 0, minutes = 0, seconds = 0] = signedAt.slice(1).map(Number)
+  const skewMs = Math.abs(now.getTime() - Date.UTC(year, month - 1, day, hours, minutes, seconds))
+  return skewMs > maxSkewMs ? fault('RequestExpired') : undefined
+}

@@ -49,6 +49,16 @@ export function text(options: { readonly maxLength?: number } = {}): Field<strin
   })
 }
 
+/** Longest client token (characters), all of them ASCII. @source Amazon EC2 API Reference, ensuring idempotency */
+const MAX_TOKEN_LENGTH = 64
+
+export function clientToken(): Field<string | undefined> {
+  return scalar((value, name) => {
+    if (value.length > MAX_TOKEN_LENGTH || !/^[\x20-\x7e]*$/.test(value)) throw invalidValue(value, name)
+    return value
+  })
+}
+
 export function choice<T extends string>(...choices: readonly T[]): Field<T | undefined> {
   return scalar((value, name) => {
     const found = choices.find((one) => one === value)
@@ -87,12 +97,19 @@ export function flag(): Field<boolean | undefined> {
   })
 }
 
-/** Members numbered from 1 (`Name.1`, `Name.2`); empty when absent. Gaps are allowed, order is by number. */
-export function list<T>(element: Field<T>): Field<readonly T[]> {
+/**
+ * Members numbered from 1 (`Name.1`, `Name.2`); empty when absent. Gaps are allowed, order is by number.
+ *
+ * @param options.max members at most (count)
+ */
+export function list<T>(element: Field<T>, options: { readonly max?: number } = {}): Field<readonly T[]> {
   return {
     read(node, name) {
       if (node === undefined || node === '') return []
       if (typeof node === 'string') throw fault('UnknownParameter', name)
+      if (options.max !== undefined && node.size > options.max) {
+        throw fault('InvalidParameterValue', `${name} has more than ${options.max} members.`)
+      }
       const members: [position: number, value: T][] = []
       for (const [key, member] of node) {
         if (!/^[1-9]\d{0,5}$/.test(key)) throw fault('UnknownParameter', `${name}.${key}`)
@@ -135,9 +152,7 @@ function invalidValue(value: string, name: string): Error {
   return fault('InvalidParameterValue', `Value (${value}) for parameter ${name} is invalid.`)
 }
 
-export const filterField = list(
-  required(structure({ Name: required(text({ maxLength: 255 })), Value: list(required(text())) })),
-)
+export const filterField = list(required(structure({ Name: required(text()), Value: list(required(text())) })))
 
 export const tagSpecificationField = list(
   required(

@@ -1,14 +1,10 @@
 import { randomInteger } from '../../kit/random.ts'
 import type { Random } from '../../kit/random.ts'
-import { blockSize } from './ipv4.ts'
-import type { IPv4Block } from './ipv4.ts'
+import { PREFIX_SIZE, blockSize } from '../../kit/ipv4.ts'
+import type { IPv4Block } from '../../kit/ipv4.ts'
 
 /** How dynamic addresses are chosen: the lowest free one, as observed of the service, or scattered. */
 export type AddressChoice = 'lowest' | 'random'
-
-/** Addresses of a prefix on an IP configuration (count): a /28. */
-export const PREFIX_SIZE = 16
-export const PREFIX_BITS = 28
 
 /** @source Azure Virtual Network documentation: network address, gateway and two for DNS; and the last address */
 const RESERVED_AT_START = 4

@@ -1,7 +1,7 @@
 import type { Cloud } from '../cloud.ts'
 import { keyOf } from './arm-id.ts'
 import { AddressSpace } from './address-space.ts'
-import { blockContains, blocksOverlap, formatBlock, parseBlock } from './ipv4.ts'
+import { blockContains, blocksOverlap, formatBlock, parseBlock } from '../../kit/ipv4.ts'
 import { configurationID } from './ip-configurations.ts'
 import { objectAt, objectsAt, textAt, without } from './json.ts'
 import type { JSONObject } from './json.ts'

@@ -1,6 +1,6 @@
 import type { Cloud } from '../cloud.ts'
 import { SUPERSEDED, fault, retryableError } from '../errors.ts'
-import { PREFIX_BITS } from './address-space.ts'
+import { PREFIX_BITS } from '../../kit/ipv4.ts'
 import { keyOf } from './arm-id.ts'
 import { endOperation, isCancellation, startOperation } from './async-operations.ts'
 import type { ScriptedEnd } from './async-operations.ts'

@@ -1,7 +1,7 @@
 import type { Cloud } from '../cloud.ts'
 import { fault } from '../errors.ts'
 import { keyOf, parseARMPath } from './arm-id.ts'
-import { formatIPv4 } from './ipv4.ts'
+import { formatIPv4 } from '../../kit/ipv4.ts'
 import { objectAt } from './json.ts'
 import type { JSONObject } from './json.ts'
 import type { PublicIPAddress, PublicIPPrefix } from './types.ts'

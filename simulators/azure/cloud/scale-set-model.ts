@@ -1,6 +1,6 @@
 import type { Cloud } from '../cloud.ts'
 import { fault } from '../errors.ts'
-import { PREFIX_BITS } from './address-space.ts'
+import { PREFIX_BITS } from '../../kit/ipv4.ts'
 import { keyOf } from './arm-id.ts'
 import { objectAt, objectsAt, textAt, without } from './json.ts'
 import type { JSONObject } from './json.ts'

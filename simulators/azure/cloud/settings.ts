@@ -1,10 +1,5 @@
+import type { DurationRange } from '../../kit/latency.ts'
 import type { AddressChoice } from './address-space.ts'
-
-/** Milliseconds from `min` to `max`, drawn evenly. */
-export interface DurationRange {
-  readonly min: number
-  readonly max: number
-}
 
 /** @source Azure subscription and service limits, networking */
 export interface Quotas {

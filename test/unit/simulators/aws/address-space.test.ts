@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { AddressSpace } from '../../../../simulators/aws/cloud/address-space.ts'
-import { formatIPv4, parseBlock, parseIPv4 } from '../../../../simulators/aws/cloud/ipv4.ts'
+import { formatIPv4, parseBlock, parseIPv4 } from '../../../../simulators/kit/ipv4.ts'
 import { randomInteger, seededRandom } from '../../../../simulators/kit/random.ts'
 
 const spaceOf = (cidr: string): AddressSpace => {
@@ -121,6 +121,81 @@ describe('AddressSpace', () => {
         }
       }
       expect(space.free).toBe(256 - taken.size)
+    }
+  })
+})
+
+describe('ranges that are kept back', () => {
+  test.each([1, 2, 3, 4])('agree with plain sets over a long random run (seed %i)', (seed) => {
+    const random = seededRandom(seed)
+    const space = spaceOf('10.0.0.0/24')
+    const { base } = space.block
+    const reserved = new Set([0, 1, 2, 3, 255])
+    const taken = new Set(reserved)
+    const ranges: { readonly first: number; readonly size: number; readonly isForPrefixes: boolean }[] = []
+    const kept = (): Set<number> =>
+      new Set(ranges.flatMap(({ first, size }) => Array.from({ length: size }, (_, at) => first + at)))
+    const block = (index: number): number[] => Array.from({ length: 16 }, (_, at) => index * 16 + at)
+    for (let step = 0; step < 2000; step++) {
+      const keptNow = kept()
+      const isOpen = (offset: number): boolean => !taken.has(offset) && !keptNow.has(offset)
+      switch (randomInteger(random, 6)) {
+        case 0: {
+          const found = space.takeAny(randomInteger(random, 2) === 0 ? 'random' : 'lowest', random)
+          const open = Array.from({ length: 256 }, (_, at) => at).some(isOpen)
+          expect(found !== undefined).toBe(open)
+          if (found === undefined) break
+          expect(isOpen(found - base)).toBe(true)
+          taken.add(found - base)
+          break
+        }
+        case 1: {
+          const isFree = (index: number): boolean => block(index).every((offset) => !taken.has(offset))
+          const ofRanges = ranges
+            .filter(({ isForPrefixes }) => isForPrefixes)
+            .flatMap(({ first, size }) => Array.from({ length: size / 16 }, (_, at) => first / 16 + at))
+            .filter(isFree)
+          const open = Array.from({ length: 16 }, (_, at) => at).filter((index) => block(index).every(isOpen))
+          expect(space.countFreeBlocks()).toBe(ofRanges.length + open.length)
+          const found = space.takeAnyBlock()
+          const [expected] = [...ofRanges, ...open]
+          expect(found).toBe(expected === undefined ? undefined : base + expected * 16)
+          if (expected !== undefined) for (const offset of block(expected)) taken.add(offset)
+          break
+        }
+        case 2: {
+          const first = randomInteger(random, 16) * 16
+          const size = 16 * 2 ** randomInteger(random, 2)
+          const overlaps = ranges.some((other) => first < other.first + other.size && other.first < first + size)
+          if (overlaps || first % size !== 0) break
+          const isForPrefixes = randomInteger(random, 2) === 0
+          space.keepBack({ base: base + first, bits: 32 - Math.log2(size) }, isForPrefixes ? 'prefix' : 'explicit')
+          ranges.push({ first, size, isForPrefixes })
+          break
+        }
+        case 3: {
+          const [gone] = ranges.splice(randomInteger(random, Math.max(1, ranges.length)), 1)
+          if (gone === undefined) break
+          space.giveOpen({ base: base + gone.first, bits: 32 - Math.log2(gone.size) })
+          break
+        }
+        case 4: {
+          const offset = randomInteger(random, 256)
+          expect(space.take(base + offset)).toBe(!taken.has(offset))
+          taken.add(offset)
+          break
+        }
+        default: {
+          const given = [...taken].filter((offset) => !reserved.has(offset))
+          const gone = given[randomInteger(random, Math.max(1, given.length))]
+          if (gone === undefined) break
+          space.release(base + gone)
+          taken.delete(gone)
+        }
+      }
+      const keptAfter = kept()
+      const free = Array.from({ length: 256 }, (_, at) => at).filter((at) => !taken.has(at) && !keptAfter.has(at))
+      expect(space.free).toBe(free.length)
     }
   })
 })

@@ -66,7 +66,8 @@ describe('tags', () => {
   test('of an unknown resource are refused', async () => {
     const { call } = startSimulator()
     const request = { 'ResourceId.1': 'eni-0000000000000dead', 'Tag.1.Key': 'a', 'Tag.1.Value': 'b' }
-    expect((await call('CreateTags', request)).code).toBe('InvalidID')
+    expect((await call('CreateTags', request)).code).toBe('InvalidNetworkInterfaceID.NotFound')
+    expect((await call('CreateTags', { ...request, 'ResourceId.1': 'vol-0000000000000dead' })).code).toBe('InvalidID')
   })
 })
 

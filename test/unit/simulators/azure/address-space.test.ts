@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { AddressSpace, PREFIX_SIZE } from '../../../../simulators/azure/cloud/address-space.ts'
+import { AddressSpace } from '../../../../simulators/azure/cloud/address-space.ts'
+import { PREFIX_SIZE } from '../../../../simulators/kit/ipv4.ts'
 import { Schedule } from '../../../../simulators/azure/cloud/schedule.ts'
 import { seededRandom } from '../../../../simulators/kit/random.ts'
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { InputError } from '../../../../simulators/kit/input.ts'
-import { Throttle, TokenBucket, parseThrottle } from '../../../../simulators/kit/rate-limit.ts'
+import { Throttle, TokenBucket, parseThrottle, withNeighbour } from '../../../../simulators/kit/rate-limit.ts'
 
 const taken = (bucket: TokenBucket, count: number, atMs: number): number =>
   Array.from({ length: count }, () => bucket.take(1, atMs)).filter(Boolean).length
@@ -86,4 +86,45 @@ test('a wrong table is refused with every fault', () => {
   const wrong = { refil: 'stepwise', rules: [{ bucket: '', size: -1 }] }
   expect(() => parseThrottle(wrong)).toThrow(InputError)
   expect(() => parseThrottle(wrong)).toThrow(/file\.refil is not known.*rules\[0\]\.bucket.*size.*refillPerSecond/s)
+})
+
+describe('withNeighbour', () => {
+  const documented = parseThrottle({ rules: [{ bucket: '*', size: 10, refillPerSecond: 10 }] })
+  const accepted = (choice: ReturnType<typeof withNeighbour>, bucket: string, atMs: number): number => {
+    if (typeof choice === 'string') throw new Error('a table is expected')
+    const throttle = new Throttle(choice, 0)
+    throttle.take([{ bucket, cost: 10 }], 0)
+    return Array.from({ length: 20 }, () => throttle.take([{ bucket, cost: 1 }], atMs)).filter(Boolean).length
+  }
+
+  test("takes a share of every bucket's refill", () => {
+    expect(accepted(withNeighbour('documented', 0.3, documented), 'A', 1000)).toBe(7)
+    expect(accepted(withNeighbour('documented', 0.5, documented), 'B', 1000)).toBe(5)
+  })
+
+  test('leaves alone what the table says of a bucket itself', () => {
+    const file = { ...documented, neighbours: [{ bucket: 'A', share: 0.9 }] }
+    const choice = withNeighbour(file, 0.5, documented)
+    expect([accepted(choice, 'A', 1000), accepted(choice, 'B', 1000)]).toEqual([1, 5])
+  })
+
+  test('changes nothing without a share, and where nothing is metered', () => {
+    expect(withNeighbour('documented', 0, documented)).toBe('documented')
+    expect(withNeighbour('none', 0.5, documented)).toBe('none')
+  })
+})
+
+describe('a refusal', () => {
+  test('names the bucket and the whole seconds until it has enough', () => {
+    const rules = [
+      { bucket: 'slow', size: 2, refillPerSecond: 0.1 },
+      { bucket: 'never', size: 1, refillPerSecond: 0 },
+    ]
+    const throttle = new Throttle(parseThrottle({ refill: 'continuous', rules }), 0)
+    const take = (bucket: string, cost: number, atMs: number) => throttle.takeOrRefuse([{ bucket, cost }], atMs)
+    expect([take('slow', 2, 0), take('never', 1, 0)]).toEqual([undefined, undefined])
+    expect(take('slow', 1, 1000)).toEqual({ bucket: 'slow', retryAfterSeconds: 9 })
+    expect(take('never', 1, 1000)).toEqual({ bucket: 'never', retryAfterSeconds: undefined })
+    expect(throttle.tokens('unlimited', 0)).toBeUndefined()
+  })
 })

@@ -4,7 +4,7 @@ export interface IPv4Block {
   readonly bits: number
 }
 
-/** Addresses of a delegated prefix (count): IPv4 prefixes are /28 blocks. */
+/** Addresses of a delegated prefix (count), on every cloud that has them: a /28 block. */
 export const PREFIX_SIZE = 16
 export const PREFIX_BITS = 28
 
