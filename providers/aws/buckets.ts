@@ -67,6 +67,12 @@ export const EC2_ACTIONS = [
 ] as const
 export type EC2Action = (typeof EC2_ACTIONS)[number]
 
+/** Actions that give something back: each such call rests on a proof (docs/decisions/0010-proof-before-destroy.md). */
+export const DESTRUCTIVE_ACTIONS: ReadonlySet<EC2Action> = new Set<EC2Action>([
+  'DeleteNetworkInterface',
+  'UnassignPrivateIpAddresses',
+])
+
 /** Actions with a smaller bucket for calls that are neither filtered nor paged. */
 const TWO_RATES: ReadonlySet<EC2Action> = new Set([
   'DescribeInstances',

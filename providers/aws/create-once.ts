@@ -1,3 +1,4 @@
+import type { DestructionProof, DestructionSubject } from '../../src/ipam/destruction.ts'
 import { CloudAPIError } from '../../src/ipam/errors.ts'
 import { PREFIX_SIZE } from '../../src/ipam/ip-range.ts'
 import type { CallContext } from '../../src/runtime/call-priority.ts'
@@ -5,6 +6,7 @@ import type { Clock } from '../../src/runtime/clock.ts'
 import type { Random } from '../../src/runtime/random.ts'
 import type { CreatedInterface, CreateInterfaceRequest, EC2API } from './api.ts'
 import type { BackgroundWork } from './background.ts'
+import type { Admission } from './ec2-caller.ts'
 
 /** Sends of one creation whose answers are lost (count), and the wait before the first repetition (ms); doubles. A choice. */
 const CREATE_SENDS = 3
@@ -15,6 +17,8 @@ export interface SafeCreationDependencies {
   readonly background: BackgroundWork
   readonly clock: Clock
   readonly random: Random
+  /** For whom interfaces are created. */
+  readonly owner: DestructionSubject
   /** Free addresses of a subnet changed through us (count, negative = taken). */
   readonly onSubnetChanged: (subnetID: string, difference: number) => void
 }
@@ -22,17 +26,20 @@ export interface SafeCreationDependencies {
 /**
  * One creation, repeated with its token while its answer is lost.
  *
+ * @param admit asked when it is the first send's turn
  * @throws CloudAPIError: when it is still not known what became of it, that is found out and undone in the background
  */
 export async function createOnce(
   parameters: Omit<CreateInterfaceRequest, 'clientToken'>,
   deps: SafeCreationDependencies,
   context: CallContext,
+  admit?: Admission,
 ): Promise<CreatedInterface> {
   const request = { ...parameters, clientToken: newClientToken(deps) }
   for (let send = 1; ; send++) {
     try {
-      const created = await deps.api.createNetworkInterface(request, context)
+      // What was sent once has to be asked for again, whatever has become of the subnet.
+      const created = await deps.api.createNetworkInterface(request, context, send === 1 ? admit : undefined)
       deps.onSubnetChanged(request.subnetID, -addressesTaken(created, request))
       return created
     } catch (error) {
@@ -74,19 +81,38 @@ function newClientToken({ clock, random }: Pick<SafeCreationDependencies, 'clock
   return `${clock.wallTime().getTime().toString(16)}-${word()}${word()}${word()}`
 }
 
+/**
+ * What the clean-up of a creation rests on: nobody but this process knows the interface, and EC2 refuses to delete an attached one.
+ *
+ * @param what what the creation's owner knows of the attachment
+ */
+export function creationProof(
+  { answeredAtMs, eni }: CreatedInterface,
+  what: 'never attached' | 'attachment not answered' | 'creation not answered',
+): DestructionProof {
+  return {
+    basis: 'own-creation',
+    readStartedAtMs: answeredAtMs,
+    sinceMs: answeredAtMs,
+    seen: { state: what, addresses: eni?.addresses.length ?? 0 },
+  }
+}
+
 /** Deletes an interface that hangs on nothing, in the background until it is gone. One that is in use after all is left alone. */
 export function undoCreation(
   created: CreatedInterface,
-  { api, background, onSubnetChanged }: SafeCreationDependencies,
+  { api, background, onSubnetChanged, owner }: SafeCreationDependencies,
+  what: Parameters<typeof creationProof>[1] = 'never attached',
 ): void {
   const { interfaceID, eni } = created
+  const proof = creationProof(created, what)
   let misses = 0
   background.start({
     reason: 'undo-create-interface',
     fields: { interfaceID },
     attempt: async (context) => {
       try {
-        await api.deleteNetworkInterface(interfaceID, context)
+        await api.deleteNetworkInterface(interfaceID, { ...context, proof }, owner)
         if (eni !== undefined) onSubnetChanged(eni.subnet.id, eni.addresses.length)
       } catch (error) {
         if (error instanceof CloudAPIError && error.kind === 'conflict') return
@@ -107,7 +133,7 @@ function undoLostCreation(request: CreateInterfaceRequest, deps: SafeCreationDep
       try {
         const created = await deps.api.createNetworkInterface(request, context)
         deps.onSubnetChanged(request.subnetID, -addressesTaken(created, request))
-        undoCreation(created, deps)
+        undoCreation(created, deps, 'creation not answered')
       } catch (error) {
         if (!(error instanceof CloudAPIError) || error.kind === 'unavailable' || error.kind === 'throttled') throw error
         // Refused: there is nothing under this token.

@@ -1,9 +1,16 @@
 import type { EC2Client, Filter } from '@aws-sdk/client-ec2'
 import type { APIBudget } from '../../src/budget/contracts.ts'
 import type { CloudCallMetrics, Logger } from '../../src/ipam/contracts.ts'
+import {
+  guarded,
+  type DestructionGuard,
+  type DestructionSubject,
+  type DestructiveContext,
+} from '../../src/ipam/destruction.ts'
+import { assert } from '../../src/runtime/assert.ts'
 import type { CallContext } from '../../src/runtime/call-priority.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
-import { bucketsOf, type EC2Action } from './buckets.ts'
+import { bucketsOf, DESTRUCTIVE_ACTIONS, type EC2Action } from './buckets.ts'
 import { isUnpagedListingRefused, responseCodeOf, toCloudAPIError, unusableAnswer } from './errors.ts'
 import { splitFilters } from './filters.ts'
 import type { EC2Filter } from './types.ts'
@@ -12,6 +19,9 @@ import type { EC2Filter } from './types.ts'
 const FALLBACK_PAGE_SIZE = 1000
 /** A listing with more pages than this cannot be right (count). */
 const MAX_PAGES = 10_000
+
+/** Asked right before a call is sent. @throws CloudAPIError when it has become pointless meanwhile */
+export type Admission = () => void
 
 /** By action: items of its very first pages (count). */
 export type FirstPageSizes = Readonly<Partial<Record<EC2Action, readonly number[]>>>
@@ -22,6 +32,8 @@ export interface EC2CallerDependencies {
   readonly clock: Clock
   readonly log: Logger
   readonly metrics: CloudCallMetrics
+  /** Stands in front of every call that gives something back; absent: nobody asks. */
+  readonly guard?: DestructionGuard
   /**
    * Items of the first pages of the first listing by an action (count): small ones first, while the SDK's parser is cold. A page
    * of 150 interfaces blocks the event loop for about 0.2 s then, and for 30 ms later. Absent: full pages from the start.
@@ -139,11 +151,52 @@ export class EC2Caller {
    * One request: waits for its tokens, is measured, and fails as a `CloudAPIError`.
    *
    * @param isFiltered whether it names filters, IDs or a page size: decides which bucket a listing draws on
+   * @param admit asked when it is the call's turn: what it throws keeps the call from being made
    * @throws CloudAPIError; the signal's reason when aborted
    */
-  async call<O>(action: EC2Action, context: CallContext, send: () => Promise<O>, isFiltered = true): Promise<O> {
+  async call<O>(
+    action: EC2Action,
+    context: CallContext,
+    send: () => Promise<O>,
+    isFiltered = true,
+    admit: Admission = () => undefined,
+  ): Promise<O> {
+    assert(!DESTRUCTIVE_ACTIONS.has(action), `${action} gives something back: it goes by another door`)
+    const door = async (attempt: () => Promise<O>): Promise<O> => {
+      admit()
+      return attempt()
+    }
+    return this.#run(action, context, door, send, isFiltered)
+  }
+
+  /**
+   * As `call`, of a call that gives something back: each attempt passes the guard at the moment of sending.
+   *
+   * @throws AssertionError when there is a guard and no proof: nothing was sent then
+   */
+  async destroy<O>(
+    action: EC2Action,
+    subject: DestructionSubject,
+    context: DestructiveContext,
+    send: () => Promise<O>,
+  ): Promise<O> {
+    const { guard } = this.#deps
+    const { proof, reason } = context
+    if (guard === undefined) return this.#run(action, context, (attempt) => attempt(), send, true)
+    assert(proof !== undefined, `${action} would give something back without proof`)
+    const call = { action, reason, subject, proof }
+    return this.#run(action, context, (attempt) => guarded(guard, call, attempt), send, true)
+  }
+
+  async #run<O>(
+    action: EC2Action,
+    context: CallContext,
+    door: (attempt: () => Promise<O>) => Promise<O>,
+    send: () => Promise<O>,
+    isFiltered: boolean,
+  ): Promise<O> {
     const { budget, clock, metrics } = this.#deps
-    return budget.run({ ...context, action, buckets: bucketsOf(action, isFiltered) }, async () => {
+    const attempt = async (): Promise<O> => {
       const startedAtMs = clock.now()
       const seconds = (): number => (clock.now() - startedAtMs) / 1000
       const operation = OPERATION_LABELS[action] ?? action
@@ -157,7 +210,10 @@ export class EC2Caller {
         metrics.observeAPICall(operation, responseCodeOf(error), seconds())
         throw error
       }
-    })
+    }
+    const { priority, reason, signal } = context
+    const request = { priority, reason, signal, action, buckets: bucketsOf(action, isFiltered) }
+    return budget.run(request, () => door(attempt))
   }
 }
 

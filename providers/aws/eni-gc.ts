@@ -1,3 +1,4 @@
+import type { DestructionProof } from '../../src/ipam/destruction.ts'
 import type { DestructivePermits, LeftoverCollection, Logger } from '../../src/ipam/contracts.ts'
 import { CloudAPIError } from '../../src/ipam/errors.ts'
 import type { Tags } from '../../src/ipam/types.ts'
@@ -40,6 +41,8 @@ export class ENIGarbageCollector implements LeftoverCollection {
   readonly #options: ENIGarbageCollectorOptions
   readonly #marksPerRound: number
   #marked: readonly string[] = []
+  /** When the read that marked them began (ms). */
+  #markedAtMs = 0
 
   constructor(options: ENIGarbageCollectorOptions) {
     assert(Object.keys(options.tags).length > 0, 'without tags every detached interface of the region would be ours')
@@ -63,9 +66,11 @@ export class ENIGarbageCollector implements LeftoverCollection {
   async collect(permits: DestructivePermits, signal: AbortSignal): Promise<void> {
     const context: CallContext = { priority: 'background', reason: 'eni-gc', signal }
     const marked = this.#marked
+    const markedAtMs = this.#markedAtMs
     this.#marked = []
     try {
-      await this.#deleteMarked(marked, permits, context)
+      await this.#deleteMarked(marked, markedAtMs, permits, context)
+      this.#markedAtMs = this.#options.clock.now()
       const detached = await this.#listDetached(undefined, context)
       this.#marked = detached.filter((interfaceID) => !this.#options.isBeingAttached(interfaceID)).sort()
     } catch (error) {
@@ -74,7 +79,12 @@ export class ENIGarbageCollector implements LeftoverCollection {
     }
   }
 
-  async #deleteMarked(marked: readonly string[], permits: DestructivePermits, context: CallContext): Promise<void> {
+  async #deleteMarked(
+    marked: readonly string[],
+    markedAtMs: number,
+    permits: DestructivePermits,
+    context: CallContext,
+  ): Promise<void> {
     const { clock, isBeingAttached } = this.#options
     const left = [...marked]
     let proof = { startedAtMs: Number.NEGATIVE_INFINITY, detached: new Set<string>() }
@@ -89,7 +99,10 @@ export class ENIGarbageCollector implements LeftoverCollection {
       // The read took its time, in which others may have used the permit up.
       if (isLeftover && !permits.take(clock.now())) continue
       left.shift()
-      if (isLeftover) await this.#delete(interfaceID, context)
+      if (!isLeftover) continue
+      const seen = { state: 'available', reads: 2, ...this.#options.tags }
+      const { startedAtMs: readStartedAtMs } = proof
+      await this.#delete(interfaceID, { basis: 'leftover', readStartedAtMs, sinceMs: markedAtMs, seen }, context)
     }
   }
 
@@ -109,10 +122,10 @@ export class ENIGarbageCollector implements LeftoverCollection {
   }
 
   /** @throws the signal's reason when aborted */
-  async #delete(interfaceID: string, context: CallContext): Promise<void> {
+  async #delete(interfaceID: string, proof: DestructionProof, context: CallContext): Promise<void> {
     const { api, log } = this.#options
     try {
-      await api.deleteNetworkInterface(interfaceID, context)
+      await api.deleteNetworkInterface(interfaceID, { ...context, proof })
       log.info({ interfaceID }, 'Deleted a leftover interface')
     } catch (error) {
       if (context.signal.aborted) throw error

@@ -9,9 +9,13 @@ import { pauseMs } from './bucket.ts'
 import type { Bucket } from './bucket.ts'
 import { BucketSet, GLOBAL_BUCKET } from './bucket-set.ts'
 import type { BucketSetOptions } from './bucket-set.ts'
-import type { APIBudget, BucketCharge, BudgetRequest, LedgerEntry } from './contracts.ts'
+import { CallDurations } from './call-durations.ts'
+import type { APIBudget, BucketCharge, BudgetCalls, BudgetRequest, LedgerEntry, PendingCall } from './contracts.ts'
 import { Ledger } from './ledger.ts'
+import { PendingCalls } from './pending-calls.ts'
+import type { TrackedCall } from './pending-calls.ts'
 import type { SharedTokens } from './shared-tokens.ts'
+import type { BucketRate } from './token-bucket.ts'
 import type { TokenHolder } from './token-holder.ts'
 
 /** The cloud refused a call for its rate: the call had no effect. */
@@ -42,16 +46,26 @@ export interface BucketView {
   readonly tokens: number
   /** The rate assumed at present, after what refusals taught. */
   readonly refillPerSecond: number
+  /** The rate to start from: that of the table, less what is left to others. */
+  readonly fullRefillPerSecond: number
+  /** How much longer it is left alone after refusals (ms; 0 = not at all). */
+  readonly pausedMs: number
   readonly size: number
   /** Calls waiting for this bucket, by priority (count). */
   readonly waiting: Readonly<Record<CallPriority, number>>
 }
 
-export interface AdaptiveAPIBudget extends APIBudget {
+export interface AdaptiveAPIBudget extends APIBudget, BudgetCalls {
   /** Ranks every call that waits under this signal anew, e.g. when a pod began to wait on its node. */
   rerank(signal: AbortSignal, priority: CallPriority): void
   /** The cloud told how many tokens are left (a rate header): never assume more than that. */
   observeRemaining(bucket: string, tokens: number): void
+  /**
+   * Lines that replace the table's, from now on. Calls that wait are judged by the new rates at once.
+   *
+   * @param overrides as the option of that name; empty: the table as it is
+   */
+  setOverrides(overrides: Readonly<Record<string, BucketRate>>): void
   /** Every bucket used so far, by name: for metrics and for reports. */
   buckets(): readonly BucketView[]
 }
@@ -63,13 +77,10 @@ export const MAX_REFUSALS = 8
 const YIELD_MS = 2
 
 /** The life of one call in the budget. */
-interface BudgetedCall {
+interface BudgetedCall extends TrackedCall {
   readonly request: BudgetRequest
   readonly charges: readonly BucketCharge[]
-  readonly sinceMs: number
-  priority: CallPriority
   readonly sequence: number
-  refusals: number
 }
 
 /** A call whose tokens are taken. */
@@ -104,6 +115,8 @@ class QueueingAPIBudget implements AdaptiveAPIBudget {
   readonly #ledger = new Ledger()
   /** When a call under this signal (that is, of this node) was refused, unless one was accepted since (ms). */
   readonly #refusedAtMs = new WeakMap<AbortSignal, number>()
+  readonly #pending = new PendingCalls()
+  readonly #durations = new CallDurations()
   #sequence = 0
 
   constructor(options: APIBudgetOptions) {
@@ -122,21 +135,44 @@ class QueueingAPIBudget implements AdaptiveAPIBudget {
     for (const { bucket, cost } of request.buckets)
       assert(Number.isSafeInteger(cost) && cost > 0, `${request.action} draws ${cost} tokens on ${bucket}`)
     request.signal.throwIfAborted()
+    const { action, reason, priority, signal } = request
+    const charges = this.#chargesOf(request.buckets)
+    const sinceMs = this.#clock.now()
     const budgeted: BudgetedCall = {
       request,
-      charges: this.#chargesOf(request.buckets),
-      sinceMs: this.#clock.now(),
-      priority: request.priority,
+      action,
+      reason,
+      charges,
+      buckets: charges.map(({ bucket }) => bucket),
+      signal,
+      sinceMs,
+      priority,
       sequence: (this.#sequence += 1),
       refusals: 0,
+      phase: 'queued',
+      phaseSinceMs: sinceMs,
+      position: undefined,
     }
+    this.#pending.begin(budgeted)
+    try {
+      return await this.#untilAnswered(budgeted, call)
+    } finally {
+      this.#pending.end(budgeted)
+    }
+  }
+
+  async #untilAnswered<T>(budgeted: BudgetedCall, call: () => Promise<T>): Promise<T> {
+    const { request } = budgeted
     for (;;) {
       const attempt = await this.#attempt(budgeted, call)
       if (attempt.kind === 'answered') return attempt.value
       if (attempt.kind === 'refused') {
         const ownPauseMs = this.#learn(budgeted, attempt.refusal, attempt.admittedAtMs)
         if (budgeted.refusals >= MAX_REFUSALS) throw attempt.error
-        if (ownPauseMs > 0) await this.#clock.sleep(ownPauseMs, request.signal)
+        if (ownPauseMs > 0) {
+          this.#enter(budgeted, 'resting')
+          await this.#clock.sleep(ownPauseMs, request.signal)
+        }
       }
       request.signal.throwIfAborted()
     }
@@ -159,15 +195,37 @@ class QueueingAPIBudget implements AdaptiveAPIBudget {
     this.#buckets.get(bucket, nowMs).observeRemaining(tokens, nowMs)
   }
 
+  setOverrides(overrides: Readonly<Record<string, BucketRate>>): void {
+    const nowMs = this.#clock.now()
+    this.#buckets.setOverrides(overrides, nowMs)
+    this.#admission.dispatch(nowMs)
+  }
+
   buckets(): readonly BucketView[] {
     const nowMs = this.#clock.now()
     return this.#buckets.all().map((bucket) => ({
       bucket: bucket.name,
       tokens: bucket.available(nowMs),
       refillPerSecond: bucket.refillPerSecond,
+      fullRefillPerSecond: bucket.fullRate.refillPerSecond,
+      pausedMs: bucket.pausedMs(nowMs),
       size: bucket.size,
       waiting: this.#admission.waiting(bucket.name),
     }))
+  }
+
+  pendingCalls(signal: AbortSignal): readonly PendingCall[] {
+    return this.#pending.of(signal)
+  }
+
+  durationMs(action: string): number | undefined {
+    return this.#durations.meanMs(action)
+  }
+
+  #enter(budgeted: BudgetedCall, phase: TrackedCall['phase'], position?: TrackedCall['position']): void {
+    budgeted.phase = phase
+    budgeted.phaseSinceMs = this.#clock.now()
+    budgeted.position = position
   }
 
   /** Waits for the tokens, then makes the call. */
@@ -180,9 +238,14 @@ class QueueingAPIBudget implements AdaptiveAPIBudget {
         signal: request.signal,
         sequence: budgeted.sequence,
         sinceMs: budgeted.sinceMs,
-        priority: budgeted.priority,
+        get priority() {
+          return budgeted.priority
+        },
+        set priority(priority) {
+          budgeted.priority = priority
+        },
         admit: (takings, nowMs) => {
-          budgeted.priority = candidate.priority
+          this.#enter(budgeted, 'sent')
           this.#noteWait(request, nowMs - queuedAtMs)
           resolve(this.#send({ request, takings, admittedAtMs: nowMs, isLimiting: nowMs > queuedAtMs }, call))
         },
@@ -191,6 +254,7 @@ class QueueingAPIBudget implements AdaptiveAPIBudget {
           reject(request.signal.reason as Error)
         },
       }
+      this.#enter(budgeted, 'queued', () => this.#admission.positionOf(candidate, this.#clock.now()))
       this.#admission.enqueue(candidate, queuedAtMs)
     })
   }
@@ -224,9 +288,11 @@ class QueueingAPIBudget implements AdaptiveAPIBudget {
         return { kind: 'withdrawn' }
       }
       this.#ledger.called(action, reason)
+      const sentAtMs = this.#clock.now()
       try {
         const value = await call()
         const nowMs = this.#clock.now()
+        this.#durations.observe(action, nowMs - sentAtMs)
         this.#refusedAtMs.delete(signal)
         for (const { bucket } of takings) this.#buckets.get(bucket, nowMs).accepted({ admittedAtMs, nowMs, isLimiting })
         return { kind: 'answered', value }

@@ -33,6 +33,7 @@ export interface BucketSetOptions {
 export class BucketSet {
   readonly #options: BucketSetOptions
   readonly #lagMs: number
+  #overrides: Readonly<Record<string, BucketRate>>
   readonly #buckets = new Map<string, Bucket>()
 
   constructor(options: BucketSetOptions) {
@@ -44,6 +45,7 @@ export class BucketSet {
       'the global limit needs a positive rate and a burst of at least 1',
     )
     this.#options = options
+    this.#overrides = options.overrides ?? {}
     this.#lagMs = (options.table.refill === 'stepwise' ? REFILL_STEP_MS : 0) + (options.jitterMs ?? DEFAULT_JITTER_MS)
   }
 
@@ -58,26 +60,39 @@ export class BucketSet {
     return bucket
   }
 
+  /** Lines that replace the table's, from now on. Buckets whose line is another one forget what they learned, and keep their level. */
+  setOverrides(overrides: Readonly<Record<string, BucketRate>>, nowMs: number): void {
+    this.#overrides = overrides
+    for (const bucket of this.#buckets.values()) {
+      if (bucket.name === GLOBAL_BUCKET) continue
+      const { rate, ceilingPerSecond } = this.#assumed(bucket.name)
+      const isSame = rate.size === bucket.fullRate.size && rate.refillPerSecond === bucket.fullRate.refillPerSecond
+      if (!isSame) bucket.rebase(rate, ceilingPerSecond, nowMs)
+    }
+  }
+
   /** Every bucket used so far, by name. */
   all(): readonly Bucket[] {
     return [...this.#buckets].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, bucket]) => bucket)
   }
 
   #cloudBucket(name: string, nowMs: number): Bucket {
-    const { table, overrides = {}, reserveShare = 0, raisedLimitFactor = 1 } = this.#options
-    const { rate, isDocumented } = assumedRate({ ...table, buckets: { ...table.buckets, ...overrides } }, name)
+    return new Bucket({ name, ...this.#assumed(name), lagMs: this.#lagMs, nowMs })
+  }
+
+  /** Our part of a bucket, and how far its rate may be outgrown (tokens per second). */
+  #assumed(name: string): { readonly rate: BucketRate; readonly ceilingPerSecond: number } {
+    const { table, reserveShare = 0, raisedLimitFactor = 1 } = this.#options
+    const { rate, isDocumented } = assumedRate({ ...table, buckets: { ...table.buckets, ...this.#overrides } }, name)
     assert(
       rate.size >= 1 && rate.refillPerSecond > 0,
       `bucket ${name} needs a size of at least 1 and a positive refill`,
     )
     const refillPerSecond = rate.refillPerSecond * (1 - reserveShare)
-    return new Bucket({
-      name,
+    return {
       rate: { size: Math.max(1, Math.floor(rate.size * (1 - reserveShare))), refillPerSecond },
       ceilingPerSecond: refillPerSecond * (isDocumented ? raisedLimitFactor : GUESS_GROWTH_FACTOR),
-      lagMs: this.#lagMs,
-      nowMs,
-    })
+    }
   }
 
   /** A rule of ours, not a guess about the cloud: exact, and nothing is learned about it. */

@@ -55,8 +55,8 @@ export class Bucket {
   /** How much later than in a continuously refilled bucket a token may come back (ms). */
   readonly lagMs: number
   /** What to start from, and what a store shares (size and tokens per second). */
-  readonly fullRate: BucketRate
-  readonly #learned: LearnedRate
+  fullRate: BucketRate
+  #learned: LearnedRate
   /** The bucket as it was `lagMs` ago. */
   readonly #state: TokenBucketState
   /** Taken since then, oldest first, one entry per moment: at most as many as the bucket has tokens. */
@@ -103,6 +103,11 @@ export class Bucket {
    */
   waitMs(cost: number, nowMs: number): number {
     return Math.max(this.#ownMs(cost, nowMs), this.#gate?.waitMs(cost, nowMs) ?? 0)
+  }
+
+  /** How much longer the bucket is left alone after refusals, whatever it holds (ms; 0 = not at all). */
+  pausedMs(nowMs: number): number {
+    return Math.max(0, this.#pausedUntilMs - nowMs)
   }
 
   /** As `waitMs`, for a call that is next: one in a shared bucket may ask for its tokens before they are certain. */
@@ -195,6 +200,15 @@ export class Bucket {
     if (share === this.#share) return
     this.#share = share
     this.#followRate(nowMs)
+  }
+
+  /** Somebody who knows says that the bucket is another one: what was learned so far is forgotten, the level stays. */
+  rebase(rate: BucketRate, ceilingPerSecond: number, nowMs: number): void {
+    this.#settle(nowMs)
+    this.fullRate = rate
+    this.#learned = new LearnedRate({ startPerSecond: rate.refillPerSecond, ceilingPerSecond })
+    const size = Math.max(1, Math.floor(rate.size * this.#share))
+    this.#state.setRate({ size, refillPerSecond: this.refillPerSecond }, nowMs - this.lagMs)
   }
 
   #pauseUntil(untilMs: number): void {

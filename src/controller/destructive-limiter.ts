@@ -10,6 +10,7 @@ export class DestructiveLimiter {
   /** Times of the calls of the last minute, oldest first; at most as many as the limit. */
   readonly #taken: number[] = []
   #isStopped = false
+  #isPaused = false
 
   /** @param callsPerMinute 0 stops them all */
   constructor(callsPerMinute: number) {
@@ -22,7 +23,7 @@ export class DestructiveLimiter {
    * An action of more calls than the limit waits for an empty window: it could not be made at all otherwise.
    */
   allowedAtMs(nowMs: number, count = 1): number | undefined {
-    if (this.#isStopped || this.#callsPerMinute <= 0) return undefined
+    if (this.#isStopped || this.#isPaused || this.#callsPerMinute <= 0) return undefined
     this.#forget(nowMs)
     const surplus = this.#taken.length + Math.min(count, this.#callsPerMinute) - this.#callsPerMinute
     if (surplus <= 0) return nowMs
@@ -36,6 +37,15 @@ export class DestructiveLimiter {
     if (allowedAtMs === undefined || allowedAtMs > nowMs) return false
     for (let call = 0; call < count; call++) this.#taken.push(nowMs)
     return true
+  }
+
+  /** The cluster-wide switch of the operator: while it is on no call is made. */
+  get isPaused(): boolean {
+    return this.#isPaused
+  }
+
+  setPaused(isPaused: boolean): void {
+    this.#isPaused = isPaused
   }
 
   /** No further call is made: another controller is at work, and what looks left over may be its own. */

@@ -2,6 +2,7 @@ import { assertNever, AssertionError } from '../runtime/assert.ts'
 import type { CallContext } from '../runtime/call-priority.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { AllocationImplementation, MetricsAPI, NodeOperations, ReleaseType } from '../ipam/contracts.ts'
+import type { DestructiveContext } from '../ipam/destruction.ts'
 import { CloudAPIError } from '../ipam/errors.ts'
 import type { FailedStep, MaintenanceStep, StepKind } from '../ipam/plan-maintenance.ts'
 import { singleAddresses } from '../ipam/release-proof.ts'
@@ -39,7 +40,7 @@ export interface ExecutionDependencies {
 export async function executePlan(
   step: MaintenanceStep,
   dependencies: ExecutionDependencies,
-  context: CallContext,
+  context: DestructiveContext,
 ): Promise<StepOutcome> {
   try {
     switch (step.kind) {
@@ -93,7 +94,7 @@ async function createInterface(
   context: CallContext,
 ): Promise<StepOutcome> {
   const startMs = clock.now()
-  const outcome = await operations.createInterface(action, context)
+  const outcome = await capability(operations.createInterface?.bind(operations))(action, context)
   const { poolID } = outcome
   const status = outcome.kind === 'created' ? 'success' : outcome.condition
   metrics.allocationAttempt('createInterfaceAndAllocateIP', status, poolID, secondsSince(startMs, clock))
@@ -107,7 +108,7 @@ async function createInterface(
 async function release(
   action: ReleaseAction,
   dependencies: ExecutionDependencies,
-  context: CallContext,
+  context: DestructiveContext,
 ): Promise<StepOutcome> {
   const { operations } = dependencies
   const singles = singleAddresses(action)
@@ -129,7 +130,7 @@ async function release(
 async function releaseCIDRs(
   action: ReleaseAction,
   dependencies: ExecutionDependencies,
-  context: CallContext,
+  context: DestructiveContext,
 ): Promise<StepOutcome> {
   const { clock, metrics, operations } = dependencies
   const { interfaceID, poolID } = action

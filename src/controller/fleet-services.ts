@@ -28,6 +28,8 @@ export interface FleetServices extends NodeManagerOptions {
   isHeld(): boolean
   /** No resource is written: not prepared yet, another writer. What is done already is still said while stopping. */
   isSilent(): boolean
+  /** The cluster-wide switch: nothing is given back now. */
+  isPaused(): boolean
   /** Whether `callCount` calls that give something back may be made now. */
   destroyPermit(nowMs: number, callCount: number): DestroyPermit
   /** While the first full sync is under way nodes wait for it instead of reading by themselves: until when at most (ms). */

@@ -1,4 +1,5 @@
 import type { NodeOperations } from '../ipam/contracts.ts'
+import type { DestructiveContext } from '../ipam/destruction.ts'
 import type { FailureState } from '../ipam/node-state.ts'
 import { waitCauseOf } from '../ipam/node-status.ts'
 import { nextDueMs } from '../ipam/next-due.ts'
@@ -10,25 +11,26 @@ import { unpackResource } from '../ipam/seen-resource.ts'
 import { stepPriority } from '../ipam/step-priority.ts'
 import { assert } from '../runtime/assert.ts'
 import { maintenanceBackoff } from '../runtime/backoff.ts'
-import type { CallContext, CallPriority } from '../runtime/call-priority.ts'
+import type { CallPriority } from '../runtime/call-priority.ts'
 import { CALL_PRIORITIES } from '../runtime/call-priority.ts'
-import type { Timer } from '../runtime/timer.ts'
 import type { StepOutcome } from './execute-plan.ts'
+import { proofOf } from './destruction-proof.ts'
 import { executePlan } from './execute-plan.ts'
 import type { FleetServices } from './fleet-services.ts'
 import type { NodeHost } from './node-host.ts'
+import type { StepUnderWay } from './node-work.ts'
+import { PendingNotice } from './pending-notice.ts'
 import { fieldsOf, reasonOf } from './step-labels.ts'
 import { cidrsToWithhold, snapshotOf, stepHandshake } from './snapshot.ts'
 
 /** Steps of one pass (count). A node that needs more gets its next pass behind the others. */
 const MAX_ROUNDS = 6
-/** A step that takes longer is said in the node's status (ms). */
-const PENDING_NOTICE_MS = 30_000
 
 interface UnderWay {
   readonly step: MaintenanceStep
   /** As the resource said when the step began (count). */
   readonly minAllocate: number
+  readonly sinceMs: number
   readonly signal: AbortSignal
   priority: CallPriority
 }
@@ -54,11 +56,16 @@ export class MaintenancePass {
   #upkeep: { readonly step: MaintenanceStep; readonly controller: AbortController } | undefined
   /** The step under way, and how urgent it is by now. */
   #underWay: UnderWay | undefined
-  #pendingTimer: Timer | undefined
+  readonly #notice: PendingNotice
 
   constructor(node: NodeHost, services: FleetServices) {
     this.#node = node
     this.#services = services
+    this.#notice = new PendingNotice(node, services, () => this.#underWay)
+  }
+
+  get underWay(): StepUnderWay | undefined {
+    return this.#underWay
   }
 
   /** Runs a pass; joins the one under way. */
@@ -87,6 +94,7 @@ export class MaintenancePass {
     const { step, controller } = this.#upkeep ?? {}
     if (step === undefined || controller?.signal.aborted !== false) return
     if (this.#isInNeed()) controller.abort(new Error('interrupted: addresses are needed'))
+    else if (this.#node.isPaused) controller.abort(new Error('interrupted: destructive calls are paused'))
     else if (!this.#isStillAgreed(step)) controller.abort(new Error('interrupted: the agent wants them back'))
   }
 
@@ -101,7 +109,7 @@ export class MaintenancePass {
   }
 
   stop(): void {
-    this.#pendingTimer?.cancel()
+    this.#notice.cancel()
   }
 
   async #loop(): Promise<void> {
@@ -121,7 +129,8 @@ export class MaintenancePass {
 
   /** One look at everything, in one turn of the event loop: nothing can change between the look and the plan. */
   #plan(progress: Progress): MaintenancePlan {
-    const { clock, config, implementation, pendingPods } = this.#services
+    const { clock, implementation, pendingPods } = this.#services
+    const { config } = this.#node
     const { operations, name } = this.#node
     const seen = this.#node.state.resource
     if (seen === undefined || operations === undefined) return { kind: 'idle', why: { kind: 'held' } }
@@ -156,7 +165,8 @@ export class MaintenancePass {
 
   /** On a doubtful view everything stays as it is: a CIDR whose release was lost must not be listed again. */
   #withhold(seen: SeenResource, operations: NodeOperations): void {
-    const { clock, config } = this.#services
+    const { clock } = this.#services
+    const { config } = this.#node
     const { staleSinceMs, view, withheld } = this.#node.state
     if (staleSinceMs !== undefined || view.kind !== 'known') return
     const cidrs = cidrsToWithhold(this.#node.state, { seen, operations, config, nowMs: clock.now() })
@@ -182,23 +192,25 @@ export class MaintenancePass {
     const isUpkeep = isProof(step) || step.kind === 'release' || step.kind === 'releaseCIDRs'
     this.#upkeep = isUpkeep ? { step, controller: new AbortController() } : undefined
     const stepSignal = this.#upkeep === undefined ? signal : AbortSignal.any([signal, this.#upkeep.controller.signal])
-    const underWay: UnderWay = { step, minAllocate, priority, signal: stepSignal }
+    const underWay: UnderWay = { step, minAllocate, sinceMs: clock.now(), priority, signal: stepSignal }
     this.#underWay = underWay
-    const context: CallContext = {
+    const proof = proofOf(step, state)
+    const context: DestructiveContext = {
       // The later calls of a step are as urgent as the node has become meanwhile.
       get priority() {
         return underWay.priority
       },
       reason: reasonOf(step),
       signal: stepSignal,
+      ...(proof !== undefined && { proof }),
     }
     log.debug({ node: name, instanceID, ...fieldsOf(step), reason: context.reason }, 'Maintaining a node')
-    if (priority !== 'release') this.#watchStep(step)
+    if (priority !== 'release') this.#notice.watch()
     const startMs = clock.now()
     if (step.kind === 'readInstance') this.#services.observers.instanceSync.queueEvent(context.reason)
     await this.#untilAfter(step)
     const outcome = await this.#perform(step, { operations, implementation, instanceID, metrics, clock }, context)
-    this.#pendingTimer?.cancel()
+    this.#notice.cancel()
     const durationMs = clock.now() - startMs
     if (step.kind === 'readInstance') this.#services.observers.instanceSync.postRun(durationMs / 1000, 0, 1)
     this.#report(step, outcome, durationMs)
@@ -264,7 +276,8 @@ export class MaintenancePass {
   }
 
   #end(why: IdleReason, progress: Progress): void {
-    const { clock, config } = this.#services
+    const { clock } = this.#services
+    const { config } = this.#node
     const nowMs = clock.now()
     this.#node.apply({ kind: 'passEnded', failure: this.#failureAfter(why, nowMs) })
     const { state } = this.#node
@@ -296,7 +309,7 @@ export class MaintenancePass {
     const exhaustedPoolID = why.step.kind === 'exhausted' ? why.step.poolID : undefined
     const isViewDoubtful = staleSinceMs !== undefined || view.kind !== 'known'
     const blocks = isViewDoubtful || isAllocation(why.step) ? 'all' : 'upkeep'
-    return { count, retryAtMs: nowMs + waitMs, blocks, exhaustedPoolID }
+    return { count, retryAtMs: nowMs + waitMs, blocks, exhaustedPoolID, cause: why.step }
   }
 
   /** A read in the very millisecond of what it should show could not be told from an earlier one. */
@@ -327,22 +340,6 @@ export class MaintenancePass {
   #isInNeed(): boolean {
     const { ipv4, ipv6 } = this.#node.state.statistics
     return ipv4.neededIPs > 0 || ipv6.neededPrefixes > 0
-  }
-
-  /** After a while the node's status says what it waits for. */
-  #watchStep(step: MaintenanceStep): void {
-    this.#pendingTimer ??= this.#services.timers.timer(() => {
-      this.#node.apply({ kind: 'waiting', cause: this.#pendingCause, nextTryAt: undefined })
-      this.#node.evaluate('call pending')
-    })
-    this.#pendingCause = { kind: 'callPending', step: reasonOf(step), poolID: fieldsOf(step).poolID ?? '' }
-    this.#pendingTimer.setAt(this.#services.clock.now() + PENDING_NOTICE_MS)
-  }
-
-  #pendingCause: { readonly kind: 'callPending'; readonly step: string; readonly poolID: string } = {
-    kind: 'callPending',
-    step: '',
-    poolID: '',
   }
 
   #report(step: MaintenanceStep, outcome: StepOutcome, durationMs: number): void {

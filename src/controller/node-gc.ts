@@ -1,7 +1,10 @@
 import type { Logger } from '../ipam/contracts.ts'
+import type { DestructionGuard, DestructionProof } from '../ipam/destruction.ts'
+import { guarded } from '../ipam/destruction.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { CiliumNodeGetterUpdater } from './api-server.ts'
 import type { DestructiveLimiter } from './destructive-limiter.ts'
+import { isPausedByAnnotation } from './pause.ts'
 
 /** @source cilium operator/watchers/cilium_node_gc.go, skipGC (1.18 and later) */
 export const DO_NOT_GC_ANNOTATION = 'cilium.io/do-not-gc'
@@ -33,7 +36,7 @@ export interface NodeGCInput {
  */
 export function nodeGCAction(input: NodeGCInput): 'none' | 'mark' | 'delete' {
   const { node, markedAtMs } = input
-  const isProtected = node.annotations[DO_NOT_GC_ANNOTATION]?.toLowerCase() === 'true'
+  const isProtected = node.annotations[DO_NOT_GC_ANNOTATION]?.toLowerCase() === 'true' || isPausedByAnnotation(node)
   if (input.kubernetesNodeExists || node.ownerReferenceCount > 0 || isProtected) return 'none'
   if (markedAtMs === undefined) return 'mark'
   return input.nowMs - markedAtMs > input.intervalMs ? 'delete' : 'none'
@@ -47,6 +50,8 @@ export interface NodeGCOptions {
   readonly kubernetesNodeExists: (name: string) => boolean | undefined
   readonly apiServer: Pick<CiliumNodeGetterUpdater, 'delete'>
   readonly limiter: DestructiveLimiter
+  /** Stands in front of every deletion; absent: nobody asks. */
+  readonly guard?: DestructionGuard
   readonly clock: Clock
   readonly log: Logger
   /** 0 = off (ms). */
@@ -93,17 +98,25 @@ export class NodeGC {
       if (action === 'none' && markedAtMs === undefined) continue
       candidates.add(key)
       if (action === 'mark') this.#marked.set(key, nowMs)
-      if (action === 'delete' && !(await this.#delete(node, signal))) return
+      if (action === 'delete') {
+        const sinceMs = markedAtMs ?? nowMs
+        const seen = { kubernetesNode: 'absent', uid: node.uid, resourceVersion: node.resourceVersion }
+        const proof: DestructionProof = { basis: 'node-gone', readStartedAtMs: nowMs, sinceMs, seen }
+        if (!(await this.#delete(node, proof, signal))) return
+      }
     }
     for (const key of this.#marked.keys()) if (!candidates.has(key)) this.#marked.delete(key)
   }
 
   /** @returns false when the fleet's limit is reached */
-  async #delete(node: CollectableNode, signal: AbortSignal): Promise<boolean> {
-    const { apiServer, clock, limiter, log } = this.#options
+  async #delete(node: CollectableNode, proof: DestructionProof, signal: AbortSignal): Promise<boolean> {
+    const { apiServer, clock, guard, limiter, log } = this.#options
     if (!limiter.take(clock.now())) return false
     try {
-      const result = await apiServer.delete(node.name, node.uid, node.resourceVersion, signal)
+      const call = { action: 'delete ciliumnodes', reason: 'node-gc', subject: { node: node.name }, proof }
+      const result = await guarded(guard, call, () =>
+        apiServer.delete(node.name, node.uid, node.resourceVersion, signal),
+      )
       log.info({ node: node.name, result: result.kind }, 'Deleted a CiliumNode without a Kubernetes node')
     } catch (error) {
       log.warn({ node: node.name, error }, 'Unable to delete a CiliumNode without a Kubernetes node')

@@ -1,6 +1,7 @@
 import type { InterfacesAndIPs, NodeOperations } from '../ipam/contracts.ts'
 import type { NodeEvent, NodeState } from '../ipam/node-state.ts'
 import type { IdleReason } from '../ipam/plan-maintenance.ts'
+import type { ControllerConfig } from './options.ts'
 
 /** A node as its maintenance pass and its publisher see it. State is read anew at every access: an await ends what was known. */
 export interface NodeHost {
@@ -10,6 +11,10 @@ export interface NodeHost {
   readonly operations: NodeOperations | undefined
   /** Aborted when the node is gone. */
   readonly signal: AbortSignal
+  /** What holds for the node now: with its destructive calls paused, nothing is given back. */
+  readonly config: ControllerConfig
+  /** Nothing of the node is given back: its annotation says so, or the cluster-wide switch. */
+  readonly isPaused: boolean
   /** Nothing may be done for the node now. */
   readonly isHeld: boolean
   /** The newest version of the resource cannot be read: it is not written either. */

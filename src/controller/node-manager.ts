@@ -1,5 +1,6 @@
 import type { CiliumNode } from '../ipam/cilium-node.ts'
 import type { SyncResult } from '../ipam/contracts.ts'
+import type { DestructionSubject } from '../ipam/destruction.ts'
 import { clusterSizeDependentInterval } from '../runtime/backoff.ts'
 import { CALL_PRIORITIES } from '../runtime/call-priority.ts'
 import { KeyedQueue } from '../runtime/keyed-queue.ts'
@@ -88,6 +89,7 @@ export class NodeManager {
       nodeCount: () => this.#nodes.size,
       isHeld: () => this.#serving.isSilent || this.#stopping.signal.aborted,
       isSilent: () => this.#serving.isSilent,
+      isPaused: () => this.destructiveLimiter.isPaused,
       destroyPermit: (nowMs, callCount) => this.#serving.destroyPermit(nowMs, callCount),
       missingReadsFromMs: () => this.#serving.missingReadsFromMs(this.#fullSync.startedAtMs),
       nodeChanged: (node) => this.#nodeChanged(node),
@@ -102,7 +104,9 @@ export class NodeManager {
    *   credentials, a request that is wrong), else after a bounded number of tries. The process should then end.
    */
   async start(): Promise<void> {
-    if (!(await prepareProvider(this.#options, this.#stopping.signal))) return
+    const noteFailure = (error: unknown): void =>
+      this.#serving.notePrepareFailure(error instanceof Error ? error.message : String(error))
+    if (!(await prepareProvider(this.#options, this.#stopping.signal, noteFailure))) return
     this.setInstancesAPIReadiness(true)
     this.#background = this.#fullSync.run(this.#stopping.signal)
   }
@@ -245,6 +249,20 @@ export class NodeManager {
     return this.#serving.readiness()
   }
 
+  /** How far the start has come, and whether somebody else writes. */
+  get serving(): Pick<ServingState, 'isPrepared' | 'isListed' | 'secondWriter'> {
+    return this.#serving
+  }
+
+  /** Resources whose write waits or is under way (count). */
+  get writeCount(): number {
+    return this.#services.writes.size
+  }
+
+  get isStopping(): boolean {
+    return this.#stopping.signal.aborted
+  }
+
   /** Age of the oldest need that is not served (ms); 0 when there is none. */
   oldestNeedMs(): number {
     return this.#gauges.oldestNeedMs()
@@ -289,6 +307,7 @@ export class NodeManager {
 
   #forget(node: Node): void {
     node.stop()
+    this.#options.observer?.gone(node)
     this.#nodes.delete(node.name)
     const instanceID = node.instanceID()
     if (this.#byInstanceID.get(instanceID) === node) this.#byInstanceID.delete(instanceID)
@@ -296,6 +315,7 @@ export class NodeManager {
   }
 
   #nodeChanged(node: Node): void {
+    this.#options.observer?.changed(node)
     const { state } = node
     const { ipv4, ipv6 } = state.statistics
     this.#gauges.set(node.name, {
@@ -312,6 +332,22 @@ export class NodeManager {
     // What waited for the first sync: releases, and nodes whose instance it did not show.
     const waiting = [...this.#nodes.values()].filter((node) => node.waitsForFullSync)
     if (isFirst) this.#wake(waiting, 'first full sync')
+  }
+
+  /**
+   * The cluster-wide switch: nothing is given back while it is on. Handshakes in flight are taken back, calls that wait for their turn
+   * are withdrawn, everything else goes on.
+   */
+  setPaused(isPaused: boolean): void {
+    if (this.destructiveLimiter.isPaused === isPaused) return
+    this.destructiveLimiter.setPaused(isPaused)
+    this.#wake([...this.#nodes.values()], isPaused ? 'paused' : 'resumed')
+  }
+
+  /** Whether nothing may be taken from this node now. What belongs to no node of ours is not paused by an annotation. */
+  isPaused({ node = '', instanceID = '' }: DestructionSubject): boolean {
+    const found = this.#nodes.get(node) ?? this.#byInstanceID.get(instanceID)
+    return found?.isPaused ?? this.destructiveLimiter.isPaused
   }
 
   #wakeMissing(): void {
@@ -343,7 +379,7 @@ export class NodeManager {
   }
 
   #stopWriting(node: string, field: OwnField): void {
-    if (!this.#serving.noteSecondWriter(node, field)) return
+    if (this.#options.toleratesOtherWriters === true || !this.#serving.noteSecondWriter(node, field)) return
     this.#options.onSecondWriter?.()
     this.#options.log.error(
       { node, field },

@@ -19,6 +19,9 @@ import { Trigger } from '../runtime/trigger.ts'
 import type { FleetServices } from './fleet-services.ts'
 import { MaintenancePass } from './maintenance-pass.ts'
 import type { NodeHost } from './node-host.ts'
+import type { ControllerConfig } from './options.ts'
+import { isPausedByAnnotation, pausedConfig } from './pause.ts'
+import type { NodeWork } from './node-work.ts'
 import { Publisher } from './publisher.ts'
 import { refreshNode } from './snapshot.ts'
 
@@ -48,6 +51,8 @@ export class Node implements NodeHost {
   /** How the last pass ended. */
   #why: IdleReason = { kind: 'settled' }
   #isMalformed = false
+  /** By annotation. */
+  #isPaused = false
   #ceilingWarning = ''
 
   constructor(name: string, services: FleetServices) {
@@ -108,8 +113,7 @@ export class Node implements NodeHost {
   pool(): AllocationMap {
     const { resource } = this.#state
     if (resource === undefined || this.#operations === undefined) return NO_ADDRESSES
-    const { clock, config } = this.#services
-    const context = { config, nowMs: clock.now() }
+    const context = { config: this.config, nowMs: this.#services.clock.now() }
     return refreshNode(this.#state, resource, this.#operations, context).inventory?.available ?? NO_ADDRESSES
   }
 
@@ -151,8 +155,24 @@ export class Node implements NodeHost {
     return this.#isMalformed
   }
 
+  /** Nothing of the node is given back: its annotation says so, or the cluster-wide switch. */
+  get isPaused(): boolean {
+    return this.#isPaused || this.#services.isPaused()
+  }
+
+  get config(): ControllerConfig {
+    const { config } = this.#services
+    return this.isPaused ? pausedConfig(config) : config
+  }
+
   get isStopped(): boolean {
     return this.#abort.signal.aborted
+  }
+
+  /** What its worker is at, for who asks why the node waits. */
+  get work(): NodeWork {
+    const { underWay: step } = this.#pass
+    return { lastPass: this.#why, isPassPending: this.#isPassPending(), step, write: this.#publisher.work }
   }
 
   /** A pass or a write is pending or under way. */
@@ -170,6 +190,7 @@ export class Node implements NodeHost {
     const before = this.#state.resource
     if (before !== undefined && isOlderVersion(resource, before)) return false
     this.#isMalformed = false
+    this.#isPaused = isPausedByAnnotation(resource)
     const now = packResource(resource, before)
     this.apply({ kind: 'resourceSeen', resource: now, nowMs: this.#services.clock.now() })
     this.#publisher.observe(resource, before, now)
@@ -264,8 +285,7 @@ export class Node implements NodeHost {
   recalculate(): InterfacesAndIPs | undefined {
     const { resource } = this.#state
     if (resource === undefined || this.#operations === undefined) return undefined
-    const { clock, config } = this.#services
-    const context = { config, nowMs: clock.now() }
+    const context = { config: this.config, nowMs: this.#services.clock.now() }
     const { event, inventory } = refreshNode(this.#state, resource, this.#operations, context)
     this.apply(event)
     return inventory
@@ -298,7 +318,8 @@ export class Node implements NodeHost {
   }
 
   #gates({ demand }: SeenResource): ReturnType<typeof maintenanceGates> {
-    const { config, clock } = this.#services
+    const { config } = this
+    const { clock } = this.#services
     const { statistics, resourceStates, cidrs } = this.#state
     return maintenanceGates({
       isWaiting: false,
@@ -334,7 +355,8 @@ export class Node implements NodeHost {
   }
 
   #nextDueMs(): number | undefined {
-    const { clock, config } = this.#services
+    const { config } = this
+    const { clock } = this.#services
     return nextDueMs(this.#state, this.#why, {
       nowMs: clock.now(),
       releaseEnabled: config.releaseExcessIPs,

@@ -4,6 +4,7 @@ import type { CallPriority } from '../runtime/call-priority.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Random } from '../runtime/random.ts'
 import type { CiliumNodeGetterUpdater } from './api-server.ts'
+import type { NodeObserver } from './node-work.ts'
 
 /** What of the configuration the controller reads. All of it given: defaults are the configuration's business. */
 export interface ControllerConfig {
@@ -30,6 +31,11 @@ export interface NodeManagerOptions {
   readonly pendingPods?: (nodeName: string) => number | undefined
   /** Ranks the calls that wait for the cloud's quota under this signal anew: their node has become more urgent. */
   readonly rerank?: (signal: AbortSignal, priority: CallPriority) => void
+  /** What the calls under this signal wait for, where it is the cloud's quota: the bucket, and for how long (ms, an estimate). */
+  readonly quotaWait?: (signal: AbortSignal) => { readonly bucket: string; readonly waitMs: number } | undefined
+  readonly observer?: NodeObserver
+  /** Nothing is written anyway, as in a dry run: that others write the same fields is no reason to stop. */
+  readonly toleratesOtherWriters?: boolean
   /** Somebody else writes our fields, and nothing is written from now on. Called once. */
   readonly onSecondWriter?: () => void
 }

@@ -71,7 +71,7 @@ export interface CiliumNode {
   readonly resourceVersion: string
   /** Owner references (count): a resource with one is collected by Kubernetes itself. */
   readonly ownerReferenceCount: number
-  /** Only annotations that IPAM reads: `ipam.cilium.io/*` and `cilium.io/*`. */
+  /** Only annotations that IPAM reads: `ipam.cilium.io/*`, `cilium.io/*` and `ipam.berth.io/*`. */
   readonly annotations: Readonly<Record<string, string>>
   readonly isBeingDeleted: boolean
   readonly spec: CiliumNodeSpec

@@ -1,5 +1,6 @@
 import type { CallContext, CallPriority } from '../runtime/call-priority.ts'
 import type { CiliumNode, ProviderStatus } from './cilium-node.ts'
+import type { DestructiveContext } from './destruction.ts'
 import type { CloudAPIError } from './errors.ts'
 import type { AllocationAction, AllocationMap, InterfaceStats, PoolQuotaMap, ReleaseAction, Tags } from './types.ts'
 
@@ -85,7 +86,7 @@ export interface InterfacesAndIPs {
 /** Delegated prefixes of a node. A cloud without them leaves the capability out. */
 export interface PrefixOperations {
   /** Gives whole prefixes back (`action.ipPrefixesToRelease`). @throws CloudAPIError */
-  releaseIPPrefixes(action: ReleaseAction, context: CallContext): Promise<void>
+  releaseIPPrefixes(action: ReleaseAction, context: DestructiveContext): Promise<void>
   /**
    * Used addresses with every touched prefix counted as 16: the excess formula of profiles up to 1.18.
    *
@@ -107,7 +108,7 @@ export interface CIDROperations {
   /** Groups CIDRs by interface; what cannot be placed is left out. */
   prepareCIDRRelease(cidrs: readonly string[]): readonly ReleaseAction[]
   /** Gives `action.cidrsToRelease` back: prefixes first, then single addresses. Never throws for a cloud failure. */
-  releaseCIDRs(action: ReleaseAction, context: CallContext): Promise<ReleaseCIDRsOutcome>
+  releaseCIDRs(action: ReleaseAction, context: DestructiveContext): Promise<ReleaseCIDRsOutcome>
 }
 
 /** The steps that bring addresses. */
@@ -117,6 +118,26 @@ export type AllocationStep = 'allocate' | 'createInterface'
 export interface PaceOperations {
   /** How long the calls of a step would wait for their quota from now (ms, an estimate; 0 = at once). */
   expectedWaitMs(step: AllocationStep, priority: CallPriority): number
+  /** What is left of a step under way. A cloud whose steps are one call each leaves it out: then it is that call. */
+  remaining?(step: AllocationStep, call: CallInStep, priority: CallPriority): StepRemainder
+}
+
+export interface StepRemainder {
+  /** How long the calls of the step still wait for their quota (ms, an estimate). */
+  readonly waitMs: number
+  /** Calls that have no answer yet, the present one included (count). */
+  readonly callCount: number
+}
+
+/** The call that a step is at. */
+export interface CallInStep {
+  readonly action: string
+  readonly isQueued: boolean
+  /** Calls before it in its bucket, and after it (counts); 0 when it is not queued. */
+  readonly ahead: number
+  readonly behind: number
+  /** How long it waits itself (ms). */
+  readonly waitMs: number
 }
 
 /**
@@ -134,16 +155,19 @@ export interface NodeOperations {
    * @param withheld attached CIDRs that are left out, because they are about to be released; canonical, IPv4
    */
   populateStatusFields(withheld?: readonly string[]): ProviderStatus | undefined
-  /** Plan only, no cloud call. @throws LimitsNotFoundError */
+  /** Plan only, no cloud call. @throws LimitsNotFoundError, InstanceNotFoundError */
   prepareIPAllocation(): AllocationAction
   /** Attaches `action.ipv4.availableForAllocation` addresses, and up to one IPv6 prefix, to `action.interfaceID`. */
   allocateIPs(action: AllocationAction, context: CallContext): Promise<AllocateIPsOutcome>
-  /** Creates, attaches and fills an interface with up to `action.ipv4.maxIPsToAllocate` addresses; undone on failure. */
-  createInterface(action: AllocationAction, context: CallContext): Promise<CreateInterfaceOutcome>
+  /**
+   * Creates, attaches and fills an interface with up to `action.ipv4.maxIPsToAllocate` addresses; undone on failure. A cloud whose
+   * machines cannot get one while they run leaves it out, and never plans with `emptyInterfaceSlots`.
+   */
+  createInterface?(action: AllocationAction, context: CallContext): Promise<CreateInterfaceOutcome>
   /** Plan only, no cloud call: at most `excess` addresses, all of one interface. */
   prepareIPRelease(excess: number): ReleaseAction
   /** Gives single addresses back (`action.ipsToRelease` outside of its prefixes). @throws CloudAPIError */
-  releaseIPs(action: ReleaseAction, context: CallContext): Promise<void>
+  releaseIPs(action: ReleaseAction, context: DestructiveContext): Promise<void>
   /** Rebuilds the node's view from the cache. @throws InstanceNotFoundError, LimitsNotFoundError */
   resyncInterfacesAndIPs(): InterfacesAndIPs
   /** Ceiling of the instance (count); 0 = unknown or unlimited. */

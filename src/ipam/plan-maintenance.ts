@@ -9,9 +9,9 @@ export type MaintenancePlan =
   | { readonly kind: 'idle'; readonly why: IdleReason }
   /** Only a read that starts after `afterMs` answers the question; undefined: any does. */
   | { readonly kind: 'readInstance'; readonly why: ReadReason; readonly afterMs: number | undefined }
-  | { readonly kind: 'releaseCIDRs'; readonly action: ReleaseAction }
+  | { readonly kind: 'releaseCIDRs'; readonly action: ReleaseAction; readonly proof: Proof }
   | { readonly kind: 'assignStaticIP'; readonly tags: Tags }
-  | { readonly kind: 'release'; readonly action: ReleaseAction }
+  | { readonly kind: 'release'; readonly action: ReleaseAction; readonly proof: Proof }
   | { readonly kind: 'allocate'; readonly action: AllocationAction }
   | { readonly kind: 'createInterface'; readonly action: AllocationAction }
 
@@ -172,7 +172,7 @@ function planDestruction(
     deferred.push({ kind: 'releaseDeferred', untilMs: node.destroyPermit.untilMs })
     return undefined
   }
-  if (isProven(wanted.proof, node.nowMs)) return { kind: step, action: wanted.action }
+  if (isProven(wanted.proof, node.nowMs)) return { kind: step, action: wanted.action, proof: wanted.proof }
   if (node.proofReads === 0) return { kind: 'readInstance', why: 'proof', afterMs: wanted.proof.wordAtMs }
   deferred.push({ kind: 'releaseDeferred', untilMs: undefined })
   return undefined
@@ -222,8 +222,11 @@ export function planAllocation(node: AllocationSnapshot): MaintenancePlan | unde
   }
   if (action.emptyInterfaceSlots > 0) return { kind: 'createInterface', action }
   if (last !== undefined) return idle({ kind: 'failed', step: last })
-  if (action.ipv4.interfaceCandidates > 0) return idle({ kind: 'subnetExhausted', poolID: action.poolID })
-  return idle({ kind: 'atCapacity' })
+  const { interfaceCandidates, emptyPoolIDs } = action.ipv4
+  if (interfaceCandidates === 0 || emptyPoolIDs?.length === 0) return idle({ kind: 'atCapacity' })
+  // Where there are several, room in any of them ends the wait.
+  const [emptyPoolID = '', ...others] = emptyPoolIDs ?? []
+  return idle({ kind: 'subnetExhausted', poolID: action.poolID || (others.length === 0 ? emptyPoolID : '') })
 }
 
 function hasFailed(node: NodeSnapshot, step: StepKind): boolean {

@@ -38,7 +38,7 @@ export type DecodedCiliumNode =
 /** More faults than this are counted, not listed: the list ends up in a log line and in the node's own status. */
 const MAX_FAULTS = 10
 
-const IPAM_ANNOTATION_PREFIXES = ['ipam.cilium.io/', 'cilium.io/']
+const IPAM_ANNOTATION_PREFIXES = ['ipam.cilium.io/', 'cilium.io/', 'ipam.berth.io/']
 
 const isReleaseStatus = (text: string): text is ReleaseStatus => (RELEASE_STATUSES as readonly string[]).includes(text)
 

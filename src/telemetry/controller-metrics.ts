@@ -27,13 +27,33 @@ export interface BudgetReadings {
   ledger(): readonly CallCount[]
 }
 
+/** A subnet as it stands. */
+export interface SubnetLevel {
+  readonly poolID: string
+  readonly freeBlocks: number | undefined
+  /** At the present rate, until no address is free (ms); undefined while it does not get emptier. */
+  readonly emptyMs: number | undefined
+}
+
+export interface WaitingReadings {
+  /** Nodes that wait, by reason (count). */
+  nodes(): ReadonlyMap<string, number>
+  subnets(): readonly SubnetLevel[]
+}
+
 export interface ControllerMetrics {
   /** `berth_leader`: 1 while this process leads. */
   setLeader(isLeader: boolean): void
   /** `berth_second_writer`: 1 while somebody else writes the same fields. */
   setSecondWriter(isPresent: boolean): void
+  /** `berth_destructive_paused`: 1 while the cluster-wide switch holds back everything that releases, detaches or deletes. */
+  setDestructivePaused(isPaused: boolean): void
+  /** `berth_destructive_calls_total`: calls that release, detach or delete, by action; `withheld` ones were not sent. */
+  incDestructiveCall(outcome: 'sent' | 'withheld', action: string): void
   /** Read at every scrape: `berth_budget_*` by bucket, `berth_cloud_calls_*` by action and reason. Once in a process. */
   watchBudget(budget: BudgetReadings): void
+  /** Read at every scrape: `berth_waiting_nodes` by reason, `berth_subnet_*` by subnet. Once in a process. */
+  watchWaiting(readings: WaitingReadings): void
   /** Read at every scrape: `berth_event_loop_delay_seconds` by quantile, 1 being the longest. Once in a process. */
   watchEventLoop(read: () => EventLoopDelay): void
 }
@@ -47,14 +67,28 @@ export function createControllerMetrics(registry: Registry): ControllerMetrics {
     help: '1 while somebody else writes the same fields of CiliumNodes',
     registers,
   })
+  const paused = new Gauge({
+    name: 'berth_destructive_paused',
+    help: '1 while nothing is released, detached or deleted, by the cluster-wide switch',
+    registers,
+  })
+  const destructive = new Counter({
+    name: 'berth_destructive_calls_total',
+    help: 'calls that release, detach or delete, by action and outcome',
+    labelNames: ['action', 'outcome'],
+    registers,
+  })
   declareProcess(registers)
   return {
     setLeader: (isLeader) => leader.set(isLeader ? 1 : 0),
     setSecondWriter: (isPresent) => secondWriter.set(isPresent ? 1 : 0),
+    setDestructivePaused: (isPaused) => paused.set(isPaused ? 1 : 0),
+    incDestructiveCall: (outcome, action) => destructive.inc({ action, outcome }),
     watchBudget(budget) {
       declareBuckets(registers, budget)
       declareCalls(registers, budget)
     },
+    watchWaiting: (readings) => declareWaiting(registers, readings),
     watchEventLoop(read) {
       const delay = new Gauge({
         name: 'berth_event_loop_delay_seconds',
@@ -123,6 +157,41 @@ function declareCalls(registers: Registry[], budget: BudgetReadings): void {
     'time that calls waited for tokens',
     (entry) => entry.waitedMs / 1000,
   )
+}
+
+function declareWaiting(registers: Registry[], readings: WaitingReadings): void {
+  const nodes = new Gauge({
+    name: 'berth_waiting_nodes',
+    help: 'nodes that wait for addresses, by reason (docs/explain.md)',
+    labelNames: ['reason'],
+    registers,
+    collect() {
+      nodes.reset()
+      for (const [reason, count] of readings.nodes()) nodes.set({ reason }, count)
+    },
+  })
+  const blocks = new Gauge({
+    name: 'berth_subnet_free_blocks',
+    help: 'whole /28 blocks of the subnet of which nothing is known to be taken',
+    labelNames: ['subnet_id'],
+    registers,
+    collect() {
+      blocks.reset()
+      for (const { poolID, freeBlocks } of readings.subnets())
+        if (freeBlocks !== undefined) blocks.set({ subnet_id: poolID }, freeBlocks)
+    },
+  })
+  const empty = new Gauge({
+    name: 'berth_subnet_time_to_empty_seconds',
+    help: 'until the subnet has no free address at the rate of the last quarter of an hour; absent while it does not get emptier',
+    labelNames: ['subnet_id'],
+    registers,
+    collect() {
+      empty.reset()
+      for (const { poolID, emptyMs } of readings.subnets())
+        if (emptyMs !== undefined) empty.set({ subnet_id: poolID }, emptyMs / 1000)
+    },
+  })
 }
 
 function declareProcess(registers: Registry[]): void {

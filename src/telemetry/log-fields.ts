@@ -40,6 +40,7 @@ export const LOG_FIELDS = {
   profile: 'whose arithmetic is followed',
   status: 'state or HTTP status',
   result: 'how a step ended, a constant word',
+  audit: 'entry of the audit log: one destructive call or its answer',
   isRunning: 'whether the cloud says that the instance runs',
   // numbers of a node
   usedIPs: 'addresses held by pods (count)',
@@ -57,6 +58,8 @@ export const LOG_FIELDS = {
   // the world outside
   cloud: 'name of the cloud',
   region: 'region of the cloud account',
+  subscriptionID: 'subscription of Azure',
+  resourceGroup: "Azure's group of the cluster's machines",
   endpoint: 'URL of a server',
   path: 'path of a request or of a file',
   option: 'name of a command-line option',

@@ -10,6 +10,11 @@ import { errorFields } from './error-fields.ts'
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
+/** A logger whose level may be changed while it is in use. */
+export interface LeveledLogger extends Logger {
+  level: string
+}
+
 export interface LoggerOptions {
   /** Less than this is not written. */
   readonly level: LogLevel
@@ -25,7 +30,7 @@ export interface LoggerOptions {
  * One JSON object a line: `level` (a word), `time` (ISO 8601), the fields of `log-fields.ts`, `msg`; an error in `error` comes
  * with its chain of causes.
  */
-export function createLogger(options: LoggerOptions): Logger {
+export function createLogger(options: LoggerOptions): LeveledLogger {
   const { level, destination = stderr, pretty, clock } = options
   return pino(
     {

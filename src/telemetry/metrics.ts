@@ -67,7 +67,10 @@ const disabledMetrics: Omit<Metrics, 'registry'> = {
   controller: {
     setLeader: nothing,
     setSecondWriter: nothing,
+    setDestructivePaused: nothing,
+    incDestructiveCall: nothing,
     watchBudget: nothing,
+    watchWaiting: nothing,
     watchEventLoop: nothing,
   },
 }

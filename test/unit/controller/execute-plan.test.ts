@@ -12,6 +12,7 @@ import { ManualClock } from '../../support/manual-clock.ts'
 
 const context = { priority: 'watermark', reason: 'test', signal: new AbortController().signal } as const
 const PREFIX = '10.9.0.16/28'
+const PROOF = { syncedAtMs: 1, wordAtMs: 0 }
 
 function world() {
   const clock = new ManualClock()
@@ -65,7 +66,11 @@ describe('executePlan', () => {
   test('gives prefixes back first, then the addresses outside of them, and counts each once', async () => {
     const { provider, metrics, run } = world()
     const ipsToRelease = [...addressesOfPrefix(PREFIX), '10.9.0.1']
-    const outcome = await run({ kind: 'release', action: release({ ipsToRelease, ipPrefixesToRelease: [PREFIX] }) })
+    const outcome = await run({
+      kind: 'release',
+      action: release({ ipsToRelease, ipPrefixesToRelease: [PREFIX] }),
+      proof: PROOF,
+    })
     expect(outcome).toEqual({ kind: 'released', addresses: ipsToRelease })
     expect(provider.addressesInCloud('i-node-1')).toEqual(['10.9.0.2'])
     expect(metrics.recorded).toEqual([
@@ -79,7 +84,7 @@ describe('executePlan', () => {
   test('a failed release is an outcome with its metric', async () => {
     const { provider, metrics, run } = world()
     provider.fail('releaseIPs', 'throttled')
-    const outcome = await run({ kind: 'release', action: release({ ipsToRelease: ['10.9.0.1'] }) })
+    const outcome = await run({ kind: 'release', action: release({ ipsToRelease: ['10.9.0.1'] }), proof: PROOF })
     expect(outcome).toMatchObject({
       kind: 'failed',
       failure: { step: 'release', kind: 'throttled', interfaceID: 'eni-a' },
@@ -93,7 +98,11 @@ describe('executePlan', () => {
     Object.assign(operations, {
       cidrs: { releaseCIDRs: () => Promise.resolve({ released: [PREFIX], error }) },
     })
-    const outcome = await run({ kind: 'releaseCIDRs', action: release({ cidrsToRelease: [PREFIX, '10.9.0.1/32'] }) })
+    const outcome = await run({
+      kind: 'releaseCIDRs',
+      action: release({ cidrsToRelease: [PREFIX, '10.9.0.1/32'] }),
+      proof: PROOF,
+    })
     expect(outcome).toMatchObject({
       kind: 'cidrsReleased',
       cidrs: [PREFIX],

@@ -6,7 +6,11 @@ import { stepPriority } from '../../../src/ipam/step-priority.ts'
 import type { AllocationAction, ReleaseAction } from '../../../src/ipam/types.ts'
 
 const allocate: MaintenanceStep = { kind: 'allocate', action: {} as AllocationAction }
-const release: MaintenanceStep = { kind: 'release', action: {} as ReleaseAction }
+const release: MaintenanceStep = {
+  kind: 'release',
+  action: {} as ReleaseAction,
+  proof: { syncedAtMs: 1, wordAtMs: 0 },
+}
 const read = (why: 'missing' | 'stale' | 'proof'): MaintenanceStep => ({
   kind: 'readInstance',
   why,
