@@ -2,7 +2,7 @@
 const INTERRUPTED = 130
 
 export interface Interruption {
-  /** Resolves with the first SIGINT, SIGTERM or SIGHUP, and when nobody reads the output any more. */
+  /** Resolves with the first SIGINT, SIGTERM or SIGHUP (unless that means another thing), and when nobody reads the output any more. */
   readonly promise: Promise<void>
   /** Signals have their usual effect again. */
   release(): void
@@ -11,8 +11,12 @@ export interface Interruption {
 /** Ctrl-C, a supervisor, a terminal that is closed. */
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
-/** The first signal asks for an end in order; a second one ends the process at once. */
-export function interruption(): Interruption {
+/**
+ * The first signal asks for an end in order; a second one ends the process at once.
+ *
+ * @param onHangup called for each SIGHUP, which then ends nothing: as daemons read their configuration again
+ */
+export function interruption(onHangup?: () => void): Interruption {
   const { promise, resolve } = Promise.withResolvers<void>()
   let isFirst = true
   const onSignal = (): void => {
@@ -21,13 +25,17 @@ export function interruption(): Interruption {
     resolve()
   }
   const onClosedOutput = (): void => resolve()
-  for (const signal of SIGNALS) process.on(signal, onSignal)
+  const listeners = SIGNALS.map((signal) => {
+    const listener = signal === 'SIGHUP' && onHangup !== undefined ? onHangup : onSignal
+    process.on(signal, listener)
+    return [signal, listener] as const
+  })
   process.stdout.on('error', onClosedOutput)
   process.stderr.on('error', onClosedOutput)
   return {
     promise,
     release() {
-      for (const signal of SIGNALS) process.off(signal, onSignal)
+      for (const [signal, listener] of listeners) process.off(signal, listener)
     },
   }
 }
