@@ -31,6 +31,13 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
     },
   ],
   [
+    'explain',
+    {
+      help: 'asks a running controller why a node, a pod or a call waits, and for how long',
+      run: async (args) => (await import('./cli/explain.ts')).runExplain(args),
+    },
+  ],
+  [
     'simulators',
     {
       help: 'the simulated EC2 and Kubernetes APIs alone, for tests of your own',
@@ -42,6 +49,13 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
     {
       help: 'a simulated fleet of thousands of nodes in virtual time, and its figures',
       run: async (args) => (await import('./cli/fleet.ts')).runFleet(args),
+    },
+  ],
+  [
+    'support-bundle',
+    {
+      help: 'one archive with what somebody who is to help needs, without secrets',
+      run: async (args) => (await import('./cli/support-bundle.ts')).runSupportBundle(args),
     },
   ],
   ['help', { help: 'this text', run: () => Promise.resolve(print(programHelp(COMMANDS))) }],

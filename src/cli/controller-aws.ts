@@ -1,12 +1,11 @@
 import type { EC2ClientConfig } from '@aws-sdk/client-ec2'
-import type { AdaptiveAPIBudget } from '../budget/api-budget.ts'
 import type { Config } from '../config/config.ts'
-import type { AllocationImplementation, CloudCallMetrics, Logger } from '../ipam/contracts.ts'
+import type { Logger } from '../ipam/contracts.ts'
 import { ConfigError } from '../ipam/errors.ts'
 import type { Tags } from '../ipam/types.ts'
-import type { Clock } from '../runtime/clock.ts'
-import type { Random } from '../runtime/random.ts'
+import { awsAgents, closeAgents } from './aws-network.ts'
 import { openBudget } from './controller-budget.ts'
+import type { Cloud, CloudDependencies } from './controller-cloud.ts'
 import type { InstanceMetadata } from './controller-metadata.ts'
 import { StartError } from './controller-start-error.ts'
 
@@ -18,25 +17,13 @@ export interface AWSAccess {
   readonly credentials?: NonNullable<EC2ClientConfig['credentials']>
   /** Answers in process; absent: over HTTP. */
   readonly requestHandler?: NonNullable<EC2ClientConfig['requestHandler']>
+  /** For proxies and certificate authorities; absent: none of either. */
+  readonly environment?: Readonly<Record<string, string | undefined>>
 }
 
-export interface CloudDependencies {
-  readonly config: Config
+export interface AWSDependencies extends CloudDependencies {
   readonly access: AWSAccess
   readonly metadata: InstanceMetadata
-  readonly clock: Clock
-  readonly random: Random
-  readonly log: Logger
-  readonly metrics: CloudCallMetrics
-  readonly signal: AbortSignal
-}
-
-/** A cloud, ready for use by a leader. */
-export interface Cloud {
-  readonly budget: AdaptiveAPIBudget
-  /** @param signal ends the provider's work in the background */
-  createProvider(signal: AbortSignal): AllocationImplementation
-  close(): void
 }
 
 /**
@@ -44,19 +31,22 @@ export interface Cloud {
  *
  * @throws ConfigError when the region is neither configured nor known to the metadata service
  */
-export async function openAWS(dependencies: CloudDependencies): Promise<Cloud> {
+export async function openAWS(dependencies: AWSDependencies): Promise<Cloud> {
   const { config, access, clock, random, log, metrics } = dependencies
   const [region, vpcID, instanceID] = await Promise.all([
     findRegion(dependencies),
     findVPC(dependencies),
     findInstance(dependencies),
   ])
-  const { createAWSProvider, createEC2Client, EC2_BUCKETS, isThrottled, readEKSClusterName } =
+  const { createAWSProvider, createEC2Client, dryRunClient, EC2_BUCKETS, isThrottled, readEKSClusterName } =
     await import('../../providers/aws/index.ts')
+  const { environment = {}, ...wire } = access
+  const agents = awsAgents(environment)
   const client = createEC2Client({
     region,
     ...(config.aws.ec2APIEndpoint !== '' && { endpoint: config.aws.ec2APIEndpoint }),
-    ...access,
+    ...wire,
+    ...(agents !== undefined && { agents }),
   })
   const opened = await openBudget({
     table: EC2_BUCKETS,
@@ -80,8 +70,14 @@ export async function openAWS(dependencies: CloudDependencies): Promise<Cloud> {
     { cloud: 'aws', region, virtualNetworkID: vpcID, endpoint: config.aws.ec2APIEndpoint },
     'Opened the cloud account',
   )
+  const { guard, dryRun } = dependencies
   return {
     budget,
+    setBudgetTable: (table) => opened.setTable(table),
+    nodeSettings: {
+      releaseExcessIPs: config.aws.releaseExcessIPs,
+      prefixDelegation: config.aws.enablePrefixDelegation,
+    },
     createProvider: (signal) =>
       createAWSProvider(
         {
@@ -89,7 +85,7 @@ export async function openAWS(dependencies: CloudDependencies): Promise<Cloud> {
           subnetIDsFilter: config.subnetIDsFilter,
           subnetTagsFilter: config.subnetTagsFilter,
           instanceTagsFilter: config.instanceTagsFilter,
-          eniTags: { ...config.aws.eniTags, ...garbageCollection?.tags },
+          eniTags: { ...ownershipTags(clusterName), ...config.aws.eniTags, ...garbageCollection?.tags },
           prefixDelegation: config.aws.enablePrefixDelegation,
           // Where nobody gets prefixes no block has to stay whole.
           choosesAddresses: config.aws.enablePrefixDelegation && config.ipamProfile === 'latest',
@@ -97,14 +93,27 @@ export async function openAWS(dependencies: CloudDependencies): Promise<Cloud> {
           usePrimaryAddress: config.aws.usePrimaryAddress,
           maxResultsPerCall: config.aws.maxResultsPerCall,
           countsOnlyFirstNetworkCard: config.ipamProfile === 'latest',
+          excludedInterfaceTypes: config.aws.excludedInterfaceTypes,
+          isFirstCardOnly: config.aws.isFirstNetworkCardOnly,
+          reservedAttachmentSlots: config.aws.reservedAttachmentSlots,
           instanceLimitMapping: config.aws.instanceLimitMapping,
           garbageCollection,
         },
-        { client, budget, clock, random, log, metrics, signal },
+        {
+          client: dryRun === undefined ? client : dryRunClient(client, dryRun),
+          budget,
+          clock,
+          random,
+          log,
+          metrics,
+          ...(guard !== undefined && { guard }),
+          signal,
+        },
       ),
     close: () => {
       opened.close()
       client.destroy()
+      closeAgents(agents)
     },
   }
 }
@@ -132,7 +141,7 @@ async function findAccount(
   return 'unnamed'
 }
 
-async function findRegion({ config, metadata, signal }: CloudDependencies): Promise<string> {
+async function findRegion({ config, metadata, signal }: AWSDependencies): Promise<string> {
   if (config.aws.region !== '') return config.aws.region
   try {
     return await metadata.region(signal)
@@ -145,7 +154,7 @@ async function findRegion({ config, metadata, signal }: CloudDependencies): Prom
 }
 
 /** Without it nothing is filtered by VPC, as in the reference. */
-async function findVPC({ config, metadata, log, signal }: CloudDependencies): Promise<string> {
+async function findVPC({ config, metadata, log, signal }: AWSDependencies): Promise<string> {
   if (config.aws.vpcID !== '') return config.aws.vpcID
   try {
     return await metadata.vpcID(signal)
@@ -160,7 +169,7 @@ async function findVPC({ config, metadata, log, signal }: CloudDependencies): Pr
 }
 
 /** Needed only to learn the cluster's name. Undefined: not needed, or not known. */
-async function findInstance({ config, metadata, log, signal }: CloudDependencies): Promise<string | undefined> {
+async function findInstance({ config, metadata, log, signal }: AWSDependencies): Promise<string | undefined> {
   if (!needsClusterName(config)) return undefined
   try {
     return await metadata.instanceID(signal)
@@ -173,7 +182,7 @@ async function findInstance({ config, metadata, log, signal }: CloudDependencies
 
 /** The configured name, else that by which EKS tagged the own instance, else `default`. */
 async function findClusterName(
-  { config, log, signal }: CloudDependencies,
+  { config, log, signal }: AWSDependencies,
   instanceID: string | undefined,
   readEKSName: (instanceID: string) => Promise<string>,
 ): Promise<string> {
@@ -191,6 +200,14 @@ async function findClusterName(
     'The cluster has no name of its own: leftover interfaces of other clusters without name are deleted too',
   )
   return config.clusterName
+}
+
+/**
+ * On every interface that is created, garbage collection or not: whose it is. The tags of the garbage collection are those of the
+ * Cilium operator, so that either finds the leftovers of the other; this one tells the two apart.
+ */
+export function ownershipTags(clusterName: string): Tags {
+  return { 'berth.io/cluster': clusterName }
 }
 
 /** Whether leftover interfaces are to be found by a name that nobody configured. */

@@ -21,6 +21,8 @@ export interface BudgetDependencies extends Pick<
 
 export interface OpenBudget {
   readonly budget: AdaptiveAPIBudget
+  /** As `--budget-table`, while running. @throws ConfigError for a bucket that the cloud does not have: nothing has changed then */
+  readonly setTable: (table: Config['budget']['table']) => void
   close(): void
 }
 
@@ -44,7 +46,19 @@ export async function openBudget(dependencies: BudgetDependencies): Promise<Open
     ...(config.limitIPAMAPI !== undefined && { globalLimit: config.limitIPAMAPI }),
     ...(shared !== undefined && { shared }),
   })
-  return { budget, close: () => shared?.close() }
+  return {
+    budget,
+    setTable(overrides) {
+      refuseUnknownBuckets(overrides, Object.keys(table.buckets))
+      if (shared !== undefined && JSON.stringify(overrides) !== JSON.stringify(config.budget.table)) {
+        throw new ConfigError([
+          '--budget-table: buckets that are shared through --budget-redis change with the next start only',
+        ])
+      }
+      budget.setOverrides(overrides)
+    },
+    close: () => shared?.close(),
+  }
 }
 
 /** A misspelt bucket would go unseen, and the documented rate would hold. */

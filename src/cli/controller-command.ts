@@ -1,19 +1,25 @@
 import { hostname } from 'node:os'
 import process from 'node:process'
+import type { AuditFile } from '../audit/audit-file.ts'
+import { openAuditFile } from '../audit/audit-file.ts'
 import type { Config } from '../config/config.ts'
 import { loadConfig } from '../config/load.ts'
+import type { LoadedConfig } from '../config/load.ts'
 import { ConfigError } from '../ipam/errors.ts'
 import type { ClusterAccess } from '../kubernetes/cluster-access.ts'
 import { ClusterAccessError, findClusterAccess } from '../kubernetes/cluster-access.ts'
 import { httpsTransport } from '../kubernetes/https-transport.ts'
+import type { Clock } from '../runtime/clock.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { systemRandom } from '../runtime/random.ts'
+import type { LeveledLogger } from '../telemetry/logger.ts'
 import { createLogger } from '../telemetry/logger.ts'
 import { ListenError } from '../telemetry/server.ts'
+import { ConfigReloader } from './config-reloader.ts'
 import type { ControllerHandle } from './controller.ts'
 import { refuseUnserved, startController } from './controller.ts'
 import { controllerHelp } from './controller-help.ts'
-import { instanceMetadata } from './controller-metadata.ts'
+import { azureMetadata, instanceMetadata } from './controller-metadata.ts'
 import { StartError } from './controller-start-error.ts'
 import { interruption } from './interruption.ts'
 import { programVersion } from './version.ts'
@@ -36,25 +42,53 @@ export async function runController(args: readonly string[]): Promise<number> {
     process.stdout.write(controllerHelp())
     return OK
   }
-  const interrupted = interruption()
+  let reload = (): void => undefined
+  const interrupted = interruption(() => reload())
+  const over = new AbortController()
+  let audit: AuditFile | undefined
   try {
-    const controller = await start(args)
+    const started = loadConfig(args, process.env)
+    audit = openAudit(started.config)
+    const { controller, log, clock } = await start(started, audit)
+    const reloader = new ConfigReloader({
+      started,
+      load: () => loadConfig(args, process.env),
+      apply(config) {
+        controller.reconfigure(config)
+        log.level = config.logLevel
+      },
+      clock,
+      log,
+    })
+    reload = () => {
+      reopenAudit(audit, log)
+      reloader.reload('SIGHUP')
+    }
+    void reloader.run(over.signal)
     const end = await Promise.race([interrupted.promise, controller.ended])
     if (end instanceof Error) {
       complain(end.message)
       return FAILED
     }
     await controller.stop()
+    if (started.config.dryRun) process.stdout.write(`${JSON.stringify(controller.dryRunReport)}\n`)
     return OK
   } catch (error) {
     return explain(error)
   } finally {
+    over.abort(new Error('the controller has ended'))
+    audit?.close()
     interrupted.release()
   }
 }
 
-async function start(args: readonly string[]): Promise<ControllerHandle> {
-  const { config, warnings } = loadConfig(args, process.env)
+interface Started {
+  readonly controller: ControllerHandle
+  readonly log: LeveledLogger
+  readonly clock: Clock
+}
+
+async function start({ config, warnings }: LoadedConfig, audit: AuditFile | undefined): Promise<Started> {
   refuseUnserved(config)
   const clock = systemClock()
   const random = systemRandom
@@ -66,8 +100,9 @@ async function start(args: readonly string[]): Promise<ControllerHandle> {
     apiServer: config.kubernetes.apiServer,
     environment: process.env,
   })
-  return startController({
+  const controller = await startController({
     config,
+    ...(audit !== undefined && { writeAudit: (entry) => audit.write(entry) }),
     transport: httpsTransport(access, clock),
     leaseTransport: httpsTransport(access, clock),
     source: access.source,
@@ -79,10 +114,35 @@ async function start(args: readonly string[]): Promise<ControllerHandle> {
       isDisabled: process.env['AWS_EC2_METADATA_DISABLED'] === 'true',
       fetch,
     }),
+    aws: { environment: process.env },
+    azure: {
+      metadata: azureMetadata({ clock, endpoint: process.env['AZURE_POD_IDENTITY_AUTHORITY_HOST'] ?? '', fetch }),
+    },
     log,
     clock,
     random,
   })
+  return { controller, log, clock }
+}
+
+/** @throws ConfigError */
+function openAudit({ auditLog, dryRun }: Config): AuditFile | undefined {
+  if (auditLog === '' || dryRun) return undefined
+  try {
+    return openAuditFile(auditLog)
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    throw new ConfigError([`--audit-log ${auditLog}: cannot be written: ${message}`])
+  }
+}
+
+/** After a log rotation. */
+function reopenAudit(audit: AuditFile | undefined, log: LeveledLogger): void {
+  try {
+    audit?.reopen()
+  } catch (error) {
+    log.error({ error, option: '--audit-log' }, 'The audit log cannot be opened anew, the old file stays in use')
+  }
 }
 
 function namespaceOf(config: Config, access: ClusterAccess): string {

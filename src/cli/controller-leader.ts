@@ -1,45 +1,71 @@
 import type { CiliumNodeGetterUpdater } from '../controller/api-server.ts'
 import { NodeGC } from '../controller/node-gc.ts'
 import { NodeManager } from '../controller/node-manager.ts'
+import type { NodeObserver } from '../controller/node-work.ts'
 import type { NodeManagerOptions } from '../controller/options.ts'
 import type { Config } from '../config/config.ts'
 import type { AllocationImplementation, Logger, MetricsAPI } from '../ipam/contracts.ts'
+import type { DestructionGuard } from '../ipam/destruction.ts'
+import type { PoolQuotaMap } from '../ipam/types.ts'
 import type { MalformedCiliumNode } from '../kubernetes/cilium-node-api.ts'
 import { CiliumNodeAPI } from '../kubernetes/cilium-node-api.ts'
 import { ciliumNodeOfDigest } from '../kubernetes/cilium-node.ts'
 import { watchCiliumNodes } from '../kubernetes/cilium-nodes.ts'
 import type { KubernetesClient } from '../kubernetes/client.ts'
+import { findPod } from '../kubernetes/find-pod.ts'
+import type { FoundPod } from '../kubernetes/find-pod.ts'
 import { NodeNames } from '../kubernetes/node-names.ts'
 import { PendingPods } from '../kubernetes/pending-pods.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Random } from '../runtime/random.ts'
+import type { DryRun } from './dry-run.ts'
+import { DryRunResources } from './dry-run-resources.ts'
+import type { Cloud } from './controller-cloud.ts'
+import type { Readiness } from '../telemetry/server.ts'
+import type { LeaderWork } from './controller-duty.ts'
+import type { LeaderView } from './controller-insight.ts'
+
+/** Told of what happens to nodes and to their resources. */
+export interface FleetObserver extends NodeObserver {
+  malformed(name: string, faults: readonly string[]): void
+  deleted(name: string): void
+}
 
 export interface LeaderOptions {
   readonly config: Config
   readonly client: KubernetesClient
+  readonly nodeSettings: Cloud['nodeSettings']
   readonly provider: AllocationImplementation
   readonly metrics: MetricsAPI
   readonly rerank: NonNullable<NodeManagerOptions['rerank']>
   readonly onSecondWriter: NonNullable<NodeManagerOptions['onSecondWriter']>
+  readonly quotaWait: NonNullable<NodeManagerOptions['quotaWait']>
+  readonly observer: FleetObserver
+  /** Stands in front of every deletion; absent: nobody asks. */
+  readonly guard?: DestructionGuard
+  /** Nothing is written; what would be is noted here. */
+  readonly dryRun?: DryRun
   readonly log: Logger
   readonly clock: Clock
   readonly random: Random
 }
 
 /** What only the leader does: the fleet, what feeds it, and the garbage collection of its resources and its leftovers. */
-export class Leader {
+export class Leader implements LeaderWork, LeaderView {
   readonly manager: NodeManager
   readonly #options: LeaderOptions
   readonly #api: CiliumNodeAPI
+  readonly #apiServer: CiliumNodeGetterUpdater
+  readonly #pods = new PendingPods()
   readonly #stopping = new AbortController()
   #feeding: Promise<unknown> = Promise.resolve()
 
   constructor(options: LeaderOptions) {
     const { config, provider, metrics, log, clock, random } = options
-    const pods = new PendingPods()
     this.#options = options
     this.#api = new CiliumNodeAPI(options.client)
-    const apiServer: CiliumNodeGetterUpdater = this.#api
+    const apiServer = options.dryRun === undefined ? this.#api : new DryRunResources(this.#api, options.dryRun)
+    this.#apiServer = apiServer
     this.manager = new NodeManager({
       implementation: provider,
       apiServer,
@@ -49,17 +75,20 @@ export class Leader {
       random,
       config: {
         parallelAllocWorkers: config.parallelAllocWorkers,
-        releaseExcessIPs: config.aws.releaseExcessIPs,
+        releaseExcessIPs: options.nodeSettings.releaseExcessIPs,
         excessIPReleaseDelayMs: config.excessIPReleaseDelayMs,
-        prefixDelegation: config.aws.enablePrefixDelegation,
+        prefixDelegation: options.nodeSettings.prefixDelegation,
         profile: config.ipamProfile,
         destructiveCallsPerMinute: config.destructiveCallsPerMinute,
       },
-      pendingPods: (nodeName) => pods.count(nodeName),
+      pendingPods: (nodeName) => this.pendingPods(nodeName),
+      quotaWait: options.quotaWait,
+      observer: options.observer,
       rerank: options.rerank,
       onSecondWriter: options.onSecondWriter,
+      toleratesOtherWriters: options.dryRun !== undefined,
     })
-    this.#feed(pods)
+    this.#feed()
   }
 
   /** @throws CloudAPIError or ConfigError when the cloud cannot be used */
@@ -74,7 +103,32 @@ export class Leader {
     await this.#feeding
   }
 
-  #feed(pods: PendingPods): void {
+  prefixDelegation(): boolean {
+    return this.#options.nodeSettings.prefixDelegation
+  }
+
+  quota(): PoolQuotaMap {
+    return this.#options.provider.getPoolQuota()
+  }
+
+  pendingPods(nodeName: string): number | undefined {
+    return this.#pods.count(nodeName)
+  }
+
+  /** How long until so many further requests to the API server may have been sent (ms). */
+  requestWaitMs(count: number): number {
+    return this.#options.client.waitMs(count)
+  }
+
+  findPod(namespace: string, name: string, signal: AbortSignal): Promise<FoundPod | undefined> {
+    return findPod(this.#options.client, namespace, name, signal)
+  }
+
+  readiness(): Readiness {
+    return this.manager.readiness()
+  }
+
+  #feed(): void {
     const { client, clock, random, log, config, provider } = this.#options
     const { signal } = this.#stopping
     const shared = { client, clock, random, log, signal }
@@ -82,12 +136,15 @@ export class Leader {
     const nodeNames = new NodeNames()
     // Pods first: a node that is served before its pods are known gets no surge.
     const informers = [
-      pods.start(shared, (nodeName) => manager.podsWait(nodeName)),
+      this.#pods.start(shared, (nodeName) => manager.podsWait(nodeName)),
       watchCiliumNodes({
         ...shared,
         handlers: {
           onUpsert: (node) => manager.upsert(node),
-          onDelete: (digest) => manager.delete(ciliumNodeOfDigest(digest)),
+          onDelete: (digest) => {
+            manager.delete(ciliumNodeOfDigest(digest))
+            this.#options.observer.deleted(digest.name)
+          },
           onListed: () => {
             log.info({ count: manager.getNames().length }, 'Every CiliumNode is known')
             manager.listed()
@@ -101,7 +158,8 @@ export class Leader {
       names: () => manager.getNames(),
       find: (name) => manager.collectable(name),
       kubernetesNodeExists: (name) => nodeNames.has(name),
-      apiServer: this.#api,
+      apiServer: this.#apiServer,
+      ...(this.#options.guard !== undefined && { guard: this.#options.guard }),
       limiter: manager.destructiveLimiter,
       clock,
       log,
@@ -116,7 +174,8 @@ export class Leader {
 
   #malformed(report: MalformedCiliumNode): void {
     this.manager.malformed(report.name, report.faults)
-    if (report.name === '') return
+    this.#options.observer.malformed(report.name, report.faults)
+    if (report.name === '' || this.#options.dryRun !== undefined) return
     this.#api.reportMalformed(report, this.#stopping.signal).catch((error: unknown) => {
       if (this.#stopping.signal.aborted) return
       this.#options.log.warn({ node: report.name, error }, 'Cannot write on a CiliumNode what is wrong with it')

@@ -20,6 +20,12 @@ export interface AWSConfig {
   /** Where a subnet has no free block, its siblings are asked before single addresses are used. */
   readonly prefixSiblingSubnets: boolean
   readonly usePrimaryAddress: boolean
+  /** Interfaces of these types are not managed. */
+  readonly excludedInterfaceTypes: readonly string[]
+  /** Interfaces of other network cards are not managed. */
+  readonly isFirstNetworkCardOnly: boolean
+  /** Interface slots of a Nitro instance that are left to its volumes (count). */
+  readonly reservedAttachmentSlots: number
   readonly eniTags: Tags
   readonly eniGCTags: Tags
   /** 0: off. */
@@ -36,16 +42,36 @@ export interface AWSConfig {
 }
 
 export interface AzureConfig {
+  /** Empty: asked of the metadata service, and so are the next two. */
   readonly subscriptionID: string
   readonly resourceGroup: string
+  /** The cloud by the name of the metadata service: `AzurePublicCloud`, … */
+  readonly environment: string
+  /** With scheme; empty: that of the cloud. */
+  readonly resourceManagerEndpoint: string
+  /** Client ID; empty: whatever identity there is. */
   readonly userAssignedIdentityID: string
   readonly usePrimaryAddress: boolean
   readonly releaseExcessIPs: boolean
+  readonly enablePrefixes: boolean
 }
 
 export interface AlibabaCloudConfig {
   readonly vpcID: string
   readonly releaseExcessIPs: boolean
+}
+
+/** The modes in which nodes get CIDRs of the cluster's own. */
+export interface PoolsConfig {
+  readonly enableIPv4: boolean
+  readonly enableIPv6: boolean
+  /** As written; whether they make sense is looked at where they are used. */
+  readonly clusterPoolIPv4CIDRs: readonly string[]
+  readonly clusterPoolIPv4MaskSize: number
+  readonly clusterPoolIPv6CIDRs: readonly string[]
+  readonly clusterPoolIPv6MaskSize: number
+  /** Pool → `ipv4-cidrs:…;ipv4-mask-size:…`. */
+  readonly autoCreateCiliumPodIPPools: Readonly<Record<string, string>>
 }
 
 export interface KubernetesConfig {
@@ -98,6 +124,12 @@ export interface Config {
   readonly limitIPAMAPI: { readonly qps: number; readonly burst: number } | undefined
   /** Count per minute; 0: none at all. */
   readonly destructiveCallsPerMinute: number
+  /** Nothing is released, detached or deleted. May change while the controller runs. */
+  readonly pauseDestructive: boolean
+  /** Path; empty: the audit log is part of the log. */
+  readonly auditLog: string
+  /** Nothing is written and nothing called that changes anything. */
+  readonly dryRun: boolean
   readonly excessIPReleaseDelayMs: number
   /** 0: off. */
   readonly nodesGCIntervalMs: number
@@ -109,6 +141,7 @@ export interface Config {
   readonly aws: AWSConfig
   readonly azure: AzureConfig
   readonly alibabaCloud: AlibabaCloudConfig
+  readonly pools: PoolsConfig
   readonly kubernetes: KubernetesConfig
   readonly telemetry: TelemetryConfig
   /** How long work in flight may take after the stop signal (ms). */

@@ -11,6 +11,8 @@ import type { RawValue } from './values.ts'
 
 export interface LoadedConfig {
   readonly config: Config
+  /** Files and directories that it was read from, and those that options name and that are read with it. */
+  readonly paths: readonly string[]
   /** One line each, for the log: what was accepted and has no effect. */
   readonly warnings: readonly string[]
 }
@@ -45,7 +47,9 @@ export function loadConfig(
   const faults = sources.flatMap((source) => source.faults)
   const config = toConfig(parseOptions(settings, faults), faults)
   if (faults.length > 0) throw new ConfigError(faults)
-  return { config: deepFreeze(config), warnings: warningsOf(sources) }
+  const named = [configDir, configFile, settings.get('budget-table')?.value]
+  const paths = named.filter((path): path is string => typeof path === 'string' && path !== '')
+  return { config: deepFreeze(config), warnings: warningsOf(sources), paths }
 }
 
 function merged(sources: readonly Source[]): ReadonlyMap<OptionName, Setting> {
@@ -90,6 +94,9 @@ function toConfig(options: ParsedOptions, faults: string[]): Config {
     parallelAllocWorkers: options['parallel-alloc-workers'],
     limitIPAMAPI: isLimited ? { qps: qps ?? DEFAULT_LIMIT.qps, burst: burst ?? DEFAULT_LIMIT.burst } : undefined,
     destructiveCallsPerMinute: options['destructive-calls-per-minute'],
+    pauseDestructive: options['pause-destructive'],
+    auditLog: options['audit-log'],
+    dryRun: options['dry-run'],
     excessIPReleaseDelayMs: options['excess-ip-release-delay'],
     nodesGCIntervalMs: options['nodes-gc-interval'],
     clusterName: options['cluster-name'],
@@ -106,6 +113,9 @@ function toConfig(options: ParsedOptions, faults: string[]): Config {
       enablePrefixDelegation: options['aws-enable-prefix-delegation'],
       prefixSiblingSubnets: options['aws-prefix-sibling-subnets'],
       usePrimaryAddress: options['aws-use-primary-address'],
+      excludedInterfaceTypes: options['aws-exclude-interface-types'],
+      isFirstNetworkCardOnly: options['aws-first-network-card-only'],
+      reservedAttachmentSlots: options['aws-reserved-attachment-slots'],
       eniTags: options['eni-tags'],
       eniGCTags: options['eni-gc-tags'],
       eniGCIntervalMs: options['eni-gc-interval'],
@@ -118,13 +128,25 @@ function toConfig(options: ParsedOptions, faults: string[]): Config {
     azure: {
       subscriptionID: options['azure-subscription-id'],
       resourceGroup: options['azure-resource-group'],
+      environment: options['azure-environment'],
+      resourceManagerEndpoint: options['azure-resource-manager-endpoint'],
       userAssignedIdentityID: options['azure-user-assigned-identity-id'],
       usePrimaryAddress: options['azure-use-primary-address'],
       releaseExcessIPs: options['azure-release-excess-ips'],
+      enablePrefixes: options['azure-enable-prefixes'],
     },
     alibabaCloud: {
       vpcID: options['alibaba-cloud-vpc-id'],
       releaseExcessIPs: options['alibaba-cloud-release-excess-ips'],
+    },
+    pools: {
+      enableIPv4: options['enable-ipv4'],
+      enableIPv6: options['enable-ipv6'],
+      clusterPoolIPv4CIDRs: options['cluster-pool-ipv4-cidr'],
+      clusterPoolIPv4MaskSize: options['cluster-pool-ipv4-mask-size'],
+      clusterPoolIPv6CIDRs: options['cluster-pool-ipv6-cidr'],
+      clusterPoolIPv6MaskSize: options['cluster-pool-ipv6-mask-size'],
+      autoCreateCiliumPodIPPools: options['auto-create-cilium-pod-ip-pools'],
     },
     kubernetes: {
       kubeconfigPath: options.kubeconfig,

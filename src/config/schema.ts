@@ -40,6 +40,21 @@ export const configSchema = z.strictObject({
     .describe(
       'calls that release, detach or delete, in the whole fleet (count per minute); 0 stops them all (own option)',
     ),
+  'pause-destructive': bool
+    .prefault('false')
+    .describe(
+      'nothing is released, detached or deleted while it is on; read again while running (SIGHUP, or a change of its file). The annotation ipam.berth.io/pause-destructive: "true" does the same for one CiliumNode (own option)',
+    ),
+  'audit-log': text
+    .prefault('')
+    .describe(
+      'file for one JSON line before and after each call that releases, detaches or deletes, with the proof it rests on; unset: in the log (own option)',
+    ),
+  'dry-run': bool
+    .prefault('false')
+    .describe(
+      'plan and count the calls, but write nothing and call nothing that changes anything; without leader election, so that it may run beside another controller. The report is served as /v1/dry-run and printed at the end (own option)',
+    ),
   'excess-ip-release-delay': seconds
     .prefault('180')
     .describe('how long an address must be excess before it is released (seconds, or a duration)'),
@@ -58,7 +73,7 @@ export const configSchema = z.strictObject({
   'budget-table': text
     .prefault('')
     .describe(
-      'YAML or JSON file of buckets that are not as documented: action: {size: N, refillPerSecond: N} (own option)',
+      'YAML or JSON file of buckets that are not as documented: action: {size: N, refillPerSecond: N}; read again while running (own option)',
     ),
   'budget-reserve-share': share
     .prefault('0')
@@ -70,6 +85,15 @@ export const configSchema = z.strictObject({
     .prefault('false')
     .describe('where a subnet has no free /28, ask those it could be replaced by before single addresses (own option)'),
   'aws-use-primary-address': bool.prefault('false').describe("pods may use an interface's primary address"),
+  'aws-exclude-interface-types': list
+    .prefault('')
+    .describe('leave interfaces of these types to others, such as efa,efa-only,trunk (own option)'),
+  'aws-first-network-card-only': bool
+    .prefault('false')
+    .describe('leave interfaces of all network cards but the first to others (own option)'),
+  'aws-reserved-attachment-slots': int(0)
+    .prefault('0')
+    .describe('interface slots of Nitro instances that are left to volumes, which share them (count; own option)'),
   'aws-instance-limit-mapping': map
     .prefault('')
     .describe('static limits of instance types: type=adapters,ipv4,ipv6 (until Cilium 1.17)'),
@@ -89,11 +113,46 @@ export const configSchema = z.strictObject({
     .prefault('')
     .describe('also AZURE_SUBSCRIPTION_ID; unset: asked of the metadata service'),
   'azure-resource-group': text.prefault('').describe('also AZURE_RESOURCE_GROUP; unset: asked of the metadata service'),
-  'azure-user-assigned-identity-id': text.prefault('').describe('also AZURE_USER_ASSIGNED_IDENTITY_ID'),
+  'azure-environment': text
+    .prefault('')
+    .describe(
+      'cloud: AzurePublicCloud, AzureUSGovernmentCloud or AzureChinaCloud; also AZURE_ENVIRONMENT; unset: asked of the metadata service (own option)',
+    ),
+  'azure-resource-manager-endpoint': endpoint
+    .prefault('')
+    .describe(
+      'URL of Azure Resource Manager; also AZURE_RESOURCE_MANAGER_ENDPOINT; unset: that of the cloud (own option)',
+    ),
+  'azure-user-assigned-identity-id': text
+    .prefault('')
+    .describe(
+      'client ID of a managed identity, the only one then; also AZURE_USER_ASSIGNED_IDENTITY_ID; unset: environment, workload identity, managed identity',
+    ),
   'azure-use-primary-address': bool.prefault('false').describe('also AZURE_USE_PRIMARY_ADDRESS'),
   'azure-release-excess-ips': bool.prefault('false').describe('release excess addresses (own option)'),
+  'azure-enable-prefixes': bool
+    .prefault('false')
+    .describe('/28 prefixes in place of single addresses, where Azure has them (own option)'),
   'alibaba-cloud-vpc-id': text.prefault('').describe("VPC; unset: the controller's own"),
   'alibaba-cloud-release-excess-ips': bool.prefault('false').describe('release excess addresses (Alibaba Cloud)'),
+
+  'enable-ipv4': bool.prefault('true').describe('give nodes IPv4 CIDRs (cluster-pool, multi-pool)'),
+  'enable-ipv6': bool
+    .prefault('false')
+    .describe('give nodes IPv6 CIDRs (cluster-pool, multi-pool; Cilium: true, which its chart sets to false)'),
+  'cluster-pool-ipv4-cidr': list
+    .prefault('')
+    .describe('IPv4 CIDRs that those of the nodes are cut from (cluster-pool)'),
+  'cluster-pool-ipv4-mask-size': int(1).prefault('24').describe("prefix length of a node's IPv4 CIDR (cluster-pool)"),
+  'cluster-pool-ipv6-cidr': list
+    .prefault('')
+    .describe('IPv6 CIDRs that those of the nodes are cut from (cluster-pool)'),
+  'cluster-pool-ipv6-mask-size': int(1).prefault('112').describe("prefix length of a node's IPv6 CIDR (cluster-pool)"),
+  'auto-create-cilium-pod-ip-pools': map
+    .prefault('')
+    .describe(
+      'CiliumPodIPPools that are created at the start where there is none of that name: pool=ipv4-cidrs:CIDR,...;ipv4-mask-size:N (multi-pool)',
+    ),
 
   kubeconfig: text
     .prefault('')
@@ -111,8 +170,10 @@ export const configSchema = z.strictObject({
   'enable-metrics': bool.prefault('true').describe('serve /metrics (Cilium: false)'),
   'operator-prometheus-serve-addr': address
     .prefault(':9963')
-    .describe('where /healthz, /readyz and /metrics are served'),
-  'log-level': choice(CONFIG_LOG_LEVELS).prefault('info').describe('least severe log lines to write (own option)'),
+    .describe('where /healthz, /readyz, /metrics and /v1 are served'),
+  'log-level': choice(CONFIG_LOG_LEVELS)
+    .prefault('info')
+    .describe('least severe log lines to write; read again while running (own option)'),
   debug: bool.prefault('false').describe('the same as --log-level debug'),
   'shutdown-grace-period': duration
     .prefault('20s')
@@ -139,9 +200,14 @@ export const FOREIGN_VARIABLES: readonly (readonly [variable: string, option: Op
   ['AWS_ENDPOINT_URL', 'ec2-api-endpoint'],
   ['AZURE_SUBSCRIPTION_ID', 'azure-subscription-id'],
   ['AZURE_RESOURCE_GROUP', 'azure-resource-group'],
+  ['AZURE_ENVIRONMENT', 'azure-environment'],
+  ['AZURE_RESOURCE_MANAGER_ENDPOINT', 'azure-resource-manager-endpoint'],
   ['AZURE_USER_ASSIGNED_IDENTITY_ID', 'azure-user-assigned-identity-id'],
   ['AZURE_USE_PRIMARY_ADDRESS', 'azure-use-primary-address'],
 ]
+
+/** Options that take effect while the controller runs: their sources are read again by SIGHUP, and when a file of them changes. */
+export const RELOADABLE_OPTIONS: readonly OptionName[] = ['budget-table', 'debug', 'log-level', 'pause-destructive']
 
 export interface OptionDescription {
   readonly name: OptionName
