@@ -193,8 +193,18 @@ export class AzureAPI {
     return document
   }
 
-  /** Writes a document over the one it was made from, and no other. @throws CloudAPIError */
-  async writeTarget(target: WriteTarget, document: JSONObject, context: CallContext): Promise<ARMResponse> {
+  /**
+   * Writes a document over the one it was made from, and no other.
+   *
+   * @param admit asked each time it is about to be sent; what it throws keeps it from being sent
+   * @throws CloudAPIError
+   */
+  async writeTarget(
+    target: WriteTarget,
+    document: JSONObject,
+    context: CallContext,
+    admit?: () => void,
+  ): Promise<ARMResponse> {
     const etag = textAt(document, 'etag')
     return this.caller.put(
       {
@@ -203,6 +213,7 @@ export class AzureAPI {
         resource: target.key,
         document,
         ...(etag !== '' && { ifMatch: etag }),
+        ...(admit !== undefined && { admit }),
       },
       context,
     )

@@ -20,6 +20,7 @@ import {
   noAnswerError,
   refusalError,
   retryAfterMs,
+  retryAfterMsOf,
   unusableAnswer,
   type RefusalScope,
 } from './errors.ts'
@@ -32,6 +33,8 @@ const MAX_PAGES = 10_000
 /** Attempts of a read that is not answered (count), with the waits below about 3 s. */
 const MAX_READ_ATTEMPTS = 3
 const FIRST_RETRY_MS = 1000
+/** A longer `Retry-After` of a service that is out of order is taken as this (ms). */
+const LONGEST_RETRY_MS = 30_000
 /** Refusals by the bucket of one resource after which the caller gets the error (count): more than a minute of waiting. */
 const MAX_RESOURCE_REFUSALS = 5
 /** What a refusal without `Retry-After` costs (ms): one token of the slowest bucket. */
@@ -60,6 +63,8 @@ export interface ARMWrite extends ARMCall {
   readonly document: JSONObject
   /** The entity tag that the resource must have. */
   readonly ifMatch?: string
+  /** Asked each time the write is about to be sent; what it throws keeps it from being sent. */
+  readonly admit?: () => void
 }
 
 export interface ARMDocument {
@@ -113,9 +118,9 @@ export class ARMCaller {
 
   /** Sends a write once. @returns the answer that it was accepted with. @throws CloudAPIError; the signal's reason when aborted */
   async put(write: ARMWrite, context: CallContext): Promise<ARMResponse> {
-    const { document, ifMatch } = write
+    const { document, ifMatch, admit } = write
     const body = JSON.stringify(document)
-    return this.#send(write, { method: 'PUT', body, ...(ifMatch !== undefined && { ifMatch }) }, context)
+    return this.#send(write, { method: 'PUT', body, ...(ifMatch !== undefined && { ifMatch }) }, context, admit)
   }
 
   /** Counts and times one logical operation: a listing over all its pages, a write to its end. */
@@ -148,13 +153,16 @@ export class ARMCaller {
   async #repeated<T>(context: CallContext, attempt: () => Promise<T>): Promise<T> {
     const { clock, random } = this.#deps
     for (let count = 1; ; count++) {
+      let askedMs: number | undefined
       try {
         return await attempt()
       } catch (error) {
         if (!(error instanceof CloudAPIError) || error.kind !== 'unavailable' || count === MAX_READ_ATTEMPTS)
           throw error
+        askedMs = retryAfterMsOf(error)
       }
-      await clock.sleep(FIRST_RETRY_MS * 2 ** (count - 1) * (0.5 + random.next() / 2), context.signal)
+      const ownMs = FIRST_RETRY_MS * 2 ** (count - 1) * (0.5 + random.next() / 2)
+      await clock.sleep(Math.min(askedMs ?? ownMs, LONGEST_RETRY_MS), context.signal)
     }
   }
 
@@ -163,6 +171,7 @@ export class ARMCaller {
     call: ARMCall,
     request: Pick<ARMRequest, 'method' | 'body' | 'ifMatch'>,
     context: CallContext,
+    admit?: () => void,
   ): Promise<ARMResponse> {
     const { budget, log } = this.#deps
     const { operation, resource } = call
@@ -171,9 +180,12 @@ export class ARMCaller {
     for (let refusals = 0; ; refusals++) {
       if (policy !== undefined && resource !== undefined) await this.#pace.take(policy, resource, context.signal)
       try {
-        return await budget.run({ ...context, action: operation, buckets: bucketsOf(operation) }, () =>
-          this.#exchange(call, { ...request, url, signal: context.signal }),
-        )
+        const { priority, reason, signal } = context
+        const buckets = bucketsOf(operation)
+        return await budget.run({ priority, reason, signal, action: operation, buckets }, async () => {
+          admit?.()
+          return this.#exchange(call, { ...request, url, signal })
+        })
       } catch (error) {
         if (!isResourceThrottled(error) || refusals >= MAX_RESOURCE_REFUSALS) throw error
         log.debug({ action: operation, resource }, 'The bucket of one resource is empty, waiting for it')

@@ -1,4 +1,5 @@
 import type { Logger } from '../../src/ipam/contracts.ts'
+import type { DestructionResult } from '../../src/ipam/destruction.ts'
 import { CloudAPIError } from '../../src/ipam/errors.ts'
 import type { JSONObject } from '../../src/ipam/types.ts'
 import type { CallContext } from '../../src/runtime/call-priority.ts'
@@ -20,6 +21,13 @@ export interface DocumentChange {
    * @throws CloudAPIError when the document cannot have it: then this change fails alone
    */
   edit(document: JSONObject): JSONObject | undefined
+  /**
+   * Asked each time the write with this change is about to be sent: what it throws fails this change alone, and nothing is sent with
+   * it. Absent: nobody asks.
+   *
+   * @returns to be called with how the write ended
+   */
+  admit?(): (result: DestructionResult) => void
 }
 
 /** Changes of one document that go out in one write (count). A node has one or two. */
@@ -31,6 +39,8 @@ const MAX_LOST = 3
 /** Wait after a conflict that names no time (ms). @source kubernetes-sigs/cloud-provider-azure */
 const CONFLICT_MS = 5000
 const FIRST_LOST_MS = 1000
+/** A longer `Retry-After` is taken as this (ms): the node has other things to do. */
+const LONGEST_WAIT_MS = 60_000
 
 export interface DocumentWriterDependencies {
   readonly api: Pick<AzureAPI, 'readTarget' | 'writeTarget' | 'caller'>
@@ -154,7 +164,7 @@ export class DocumentWriter {
     const { api, follower } = this.#deps
     const document = await api.readTarget(target, context)
     const isBusy = readProvisioning(document).kind === 'running'
-    const edited = applied(document, live)
+    const { edited, changing } = applied(document, live)
     if (live.size === 0) return true
     if (edited === undefined) {
       // Ours, accepted without our hearing of it; or somebody else has done it before.
@@ -168,15 +178,26 @@ export class DocumentWriter {
         'WriteUnderWay',
         'conflict',
       )
-    await api.caller.measured(WRITE_LABELS[target.kind], async () => {
-      await follower.follow(target, await api.writeTarget(target, edited, context), context)
-    })
-    return true
+    const admission = new WriteAdmission(changing)
+    try {
+      await api.caller.measured(WRITE_LABELS[target.kind], async () => {
+        const accepted = await api.writeTarget(target, edited, context, () => admission.ask())
+        await follower.follow(target, accepted, context)
+      })
+      admission.ended({ kind: 'done' })
+      return true
+    } catch (error) {
+      admission.ended({ kind: 'failed', error })
+      if (!(error instanceof WithdrawnError)) throw error
+      live.delete(error.entry)
+      error.entry.reject(error.cause)
+      return live.size === 0
+    }
   }
 
   /** Whether the document, now at rest, still has every change. */
   async #isWritten(target: WriteTarget, live: Set<Entry>, context: CallContext): Promise<boolean> {
-    return applied(await this.#deps.api.readTarget(target, context), live) === undefined
+    return applied(await this.#deps.api.readTarget(target, context), live).edited === undefined
   }
 
   /** How long to wait before the next attempt (ms). @throws the error when there is none */
@@ -184,25 +205,75 @@ export class DocumentWriter {
     const jitter = 0.75 + this.#deps.random.next() / 2
     if (error.kind === 'stale' && (counts.stale += 1) < MAX_STALE) return 0
     if (error.kind === 'conflict' && (counts.conflicts += 1) <= MAX_CONFLICTS)
-      return retryAfterMsOf(error) ?? CONFLICT_MS * jitter
+      return Math.min(retryAfterMsOf(error) ?? CONFLICT_MS * jitter, LONGEST_WAIT_MS)
     if (error.kind === 'unavailable' && error.code !== OPERATION_TIMED_OUT && (counts.lost += 1) < MAX_LOST)
-      return retryAfterMsOf(error) ?? FIRST_LOST_MS * 2 ** (counts.lost - 1) * jitter
+      return Math.min(retryAfterMsOf(error) ?? FIRST_LOST_MS * 2 ** (counts.lost - 1) * jitter, LONGEST_WAIT_MS)
     throw error
   }
 }
 
-/** The document with all changes that it can have; undefined when it has them already. */
-function applied(document: JSONObject, live: Set<Entry>): JSONObject | undefined {
+/** A change that may not be sent. */
+class WithdrawnError extends Error {
+  override readonly name = 'WithdrawnError'
+  readonly entry: Entry
+
+  constructor(entry: Entry, cause: unknown) {
+    super('a change was not admitted', { cause })
+    this.entry = entry
+  }
+}
+
+/** Asks for the changes of one write, and tells them how it ended. */
+class WriteAdmission {
+  readonly #entries: readonly Entry[]
+  #ends: ((result: DestructionResult) => void)[] = []
+
+  constructor(entries: readonly Entry[]) {
+    this.#entries = entries
+  }
+
+  /** Before each sending: one that was refused for its rate is sent, and so asked for, again. @throws WithdrawnError */
+  ask(): void {
+    this.ended({ kind: 'failed', error: new Error('refused for its rate') })
+    for (const entry of this.#entries) {
+      try {
+        const end = entry.change.admit?.()
+        if (end !== undefined) this.#ends.push(end)
+      } catch (error) {
+        throw new WithdrawnError(entry, error)
+      }
+    }
+  }
+
+  ended(result: DestructionResult): void {
+    for (const end of this.#ends) end(result)
+    this.#ends = []
+  }
+}
+
+/**
+ * The document with all changes that it can have; those that it refuses are rejected and taken out.
+ *
+ * @returns `edited` undefined when it has them already; `changing`: whose changes it lacked
+ */
+function applied(
+  document: JSONObject,
+  live: Set<Entry>,
+): { readonly edited: JSONObject | undefined; readonly changing: readonly Entry[] } {
   let edited: JSONObject | undefined
+  const changing: Entry[] = []
   for (const entry of live) {
     try {
-      edited = entry.change.edit(edited ?? document) ?? edited
+      const next = entry.change.edit(edited ?? document)
+      if (next === undefined) continue
+      edited = next
+      changing.push(entry)
     } catch (error) {
       live.delete(entry)
       entry.reject(error)
     }
   }
-  return edited
+  return { edited, changing }
 }
 
 /** What another content could change: rate, rights and the state of the network are the same for all. */

@@ -265,6 +265,18 @@ export function isSubnetFull(error: unknown): error is CloudAPIError {
   return error instanceof CloudAPIError && error.kind === 'exhausted' && !error.code.startsWith('PublicIpPrefix')
 }
 
+/** Codes of a subscription, or of an API version, that has no blocks on configurations: a preview that wants a registration. */
+const FEATURE_CODES: ReadonlySet<string> = new Set([
+  'SubscriptionNotRegisteredForFeature',
+  'FeatureNotRegistered',
+  'InvalidParameter',
+  'InvalidRequestFormat',
+])
+
+export function isFeatureMissing(error: unknown): boolean {
+  return error instanceof CloudAPIError && error.reason === undefined && FEATURE_CODES.has(error.code)
+}
+
 /** The code by which a scale-set VM says that the prefix of its public address is used up. */
 export const PUBLIC_PREFIX_EXHAUSTED = 'PublicIpPrefixOutOfIpAddressesForVMScaleSet'
 

@@ -1,5 +1,6 @@
 import type { AdaptiveAPIBudget } from '../../src/budget/api-budget.ts'
 import type { AllocationImplementation, CloudCallMetrics, Logger } from '../../src/ipam/contracts.ts'
+import type { DestructionGuard } from '../../src/ipam/destruction.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Random } from '../../src/runtime/random.ts'
 import { AzureAPI } from './api.ts'
@@ -10,6 +11,7 @@ import { InstancesManager } from './instances.ts'
 import { InterfaceWrites } from './interface-writes.ts'
 import { AzureNode } from './node.ts'
 import { OperationFollower } from './operation-follower.ts'
+import { PrefixSupply } from './prefix-supply.ts'
 import { instanceIDOf } from './resource-id.ts'
 import { SubnetCache } from './subnet-cache.ts'
 import type { AzureProviderConfig } from './types.ts'
@@ -32,6 +34,8 @@ export interface AzureProviderDependencies {
   readonly random: Random
   readonly log: Logger
   readonly metrics: CloudCallMetrics
+  /** Stands in front of every write that gives something back; absent: nobody asks. */
+  readonly guard?: DestructionGuard
   /** Ends shared reads and waiting; absent: they end when they are done or have failed for good. */
   readonly signal?: AbortSignal
 }
@@ -57,8 +61,9 @@ export function createAzureProvider(config: AzureProviderConfig, deps: AzureProv
   const writer = new DocumentWriter({ api, follower, clock, random, log })
   const subnets = new SubnetCache({ api, profile, subnetIDsFilter, clock, log, signal })
   const instances = new InstancesManager({ api, subnets, clock, log, signal })
-  const writes = new InterfaceWrites({ api, writer, instances, subnets, clock, random, log })
-  const nodeDependencies = { config, api, instances, subnets, writer, writes, log }
+  const writes = new InterfaceWrites({ api, writer, instances, subnets, clock, random, log, guard: deps.guard })
+  const prefixSupply = new PrefixSupply(clock)
+  const nodeDependencies = { config, api, instances, subnets, writer, writes, prefixSupply, log }
 
   return {
     get missingInstanceCount() {
@@ -74,7 +79,11 @@ export function createAzureProvider(config: AzureProviderConfig, deps: AzureProv
       await api.listScaleSets(context)
     },
     resync: (context) => instances.resync(context),
-    instanceSync: (instanceID, context) => instances.instanceSync(instanceIDOf(instanceID), context),
+    async instanceSync(instanceID, context) {
+      const { startedAtMs, changedInstanceIDs } = await instances.instanceSync(instanceIDOf(instanceID), context)
+      // In the caller's own spelling.
+      return { startedAtMs, changedInstanceIDs: changedInstanceIDs.length > 0 ? [instanceID] : [] }
+    },
     hasInstance: (instanceID) => instances.hasInstance(instanceIDOf(instanceID)),
     deleteInstance: (instanceID) => instances.deleteInstance(instanceIDOf(instanceID)),
     syncedAtMs: (instanceID) => instances.syncedAtMs(instanceIDOf(instanceID)),

@@ -1,10 +1,12 @@
 import type { Logger } from '../../src/ipam/contracts.ts'
 import { CloudAPIError } from '../../src/ipam/errors.ts'
+import type { DestructionGuard, DestructiveContext } from '../../src/ipam/destruction.ts'
+import { assert } from '../../src/runtime/assert.ts'
 import type { CallContext } from '../../src/runtime/call-priority.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Random } from '../../src/runtime/random.ts'
 import { WRITE_LABELS, type AzureAPI, type WriteTarget } from './api.ts'
-import type { DocumentWriter } from './document-writer.ts'
+import type { DocumentChange, DocumentWriter } from './document-writer.ts'
 import {
   newConfigurationNames,
   resolveAddresses,
@@ -17,7 +19,7 @@ import type { InstancesManager } from './instances.ts'
 import { textAt } from './json.ts'
 import { addressesOf, isUsable } from './plan.ts'
 import { configurationsToRelease } from './plan-release.ts'
-import { keyOf, parseMachineID, parseNICID } from './resource-id.ts'
+import { keyOf, parseMachineID } from './resource-id.ts'
 import type { SubnetCache } from './subnet-cache.ts'
 import type { NIC } from './types.ts'
 
@@ -33,10 +35,14 @@ export interface InterfaceWritesDependencies {
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger
+  /** Stands in front of every write that gives something back; undefined: nobody asks. */
+  readonly guard: DestructionGuard | undefined
 }
 
 /** An interface of a node. */
 export interface InterfaceOfNode {
+  /** The node's name. */
+  readonly node: string
   readonly instanceID: string
   readonly interfaceID: string
 }
@@ -89,12 +95,12 @@ export class InterfaceWrites {
    * for released.
    *
    * @returns the addresses that are gone
-   * @throws CloudAPIError: nothing is gone then, or it is not known
+   * @throws CloudAPIError: nothing is gone then, or it is not known; AssertionError when there is a guard and no proof
    */
   async remove(
     where: InterfaceOfNode,
     addresses: readonly string[],
-    context: CallContext,
+    context: DestructiveContext,
   ): Promise<ReadonlySet<string>> {
     const { api, instances, subnets, writer } = this.#deps
     const { instanceID, interfaceID } = where
@@ -105,15 +111,12 @@ export class InterfaceWrites {
     if (heads.length === 0) return covered
     const target = api.targetOf(interfaceID, parseMachineID(instanceID))
     const place = this.#placeOf(where, target)
+    const admit = this.#admission(where, target, covered, context)
     const names = target.kind === 'scaleSetVM' ? await this.#namesOf(where, heads, context) : undefined
+    const edit: DocumentChange['edit'] = (document) =>
+      withoutConfigurations(document, place, names ?? resolveAddresses(document, heads).names)
     try {
-      await writer.change(
-        target,
-        {
-          edit: (document) => withoutConfigurations(document, place, names ?? resolveAddresses(document, heads).names),
-        },
-        context,
-      )
+      await writer.change(target, admit === undefined ? { edit } : { edit, admit }, context)
     } catch (error) {
       instances.noteWrite(instanceID)
       throw error
@@ -121,6 +124,20 @@ export class InterfaceWrites {
     instances.recordReleased(instanceID, interfaceID, covered)
     subnets.adjustFreeAddresses(nic.subnet.id, covered.size)
     return covered
+  }
+
+  #admission(
+    { node, instanceID, interfaceID }: InterfaceOfNode,
+    target: WriteTarget,
+    addresses: ReadonlySet<string>,
+    { proof, reason }: DestructiveContext,
+  ): DocumentChange['admit'] {
+    const { guard } = this.#deps
+    if (guard === undefined) return undefined
+    const action = WRITE_LABELS[target.kind]
+    assert(proof !== undefined, `${action} would give something back without proof`)
+    const subject = { node, instanceID, interfaceID, addresses: [...addresses] }
+    return () => guard.began({ action, reason, subject, proof })
   }
 
   /** What addresses are called on an interface of a scale set, as its own document tells. @throws CloudAPIError */
@@ -195,11 +212,6 @@ export class InterfaceWrites {
   #interface({ instanceID, interfaceID }: InterfaceOfNode): NIC | undefined {
     return this.#deps.instances.interfacesOf(instanceID)?.get(interfaceID)
   }
-}
-
-/** Whether a machine's interfaces are written through its scale set. */
-export function isScaleSetInterface(interfaceID: string): boolean {
-  return parseNICID(interfaceID).scaleSetName !== ''
 }
 
 function lastSegment(id: string): string {

@@ -9,6 +9,7 @@ import type {
   ReleaseCIDRsOutcome,
   StaticIPOperations,
 } from '../../src/ipam/contracts.ts'
+import type { DestructiveContext } from '../../src/ipam/destruction.ts'
 import { CloudAPIError, InstanceNotFoundError } from '../../src/ipam/errors.ts'
 import { prefixCeil, PREFIX_SIZE } from '../../src/ipam/ip-range.ts'
 import type { AllocationAction, AllocationMap, ReleaseAction } from '../../src/ipam/types.ts'
@@ -16,9 +17,9 @@ import { usageOf, usedIPsWithPrefixes } from '../../src/ipam/usage.ts'
 import type { CallContext } from '../../src/runtime/call-priority.ts'
 import type { AzureAPI } from './api.ts'
 import type { DocumentWriter } from './document-writer.ts'
-import { isSubnetFull, refusedByUs } from './errors.ts'
+import { isFeatureMissing, isSubnetFull, refusedByUs } from './errors.ts'
 import type { InstancesManager } from './instances.ts'
-import type { InterfaceWrites } from './interface-writes.ts'
+import type { InterfaceOfNode, InterfaceWrites } from './interface-writes.ts'
 import {
   interfaceRoom,
   interfacesAndIPs,
@@ -36,6 +37,7 @@ import {
   prepareIPRelease,
   withoutAddresses,
 } from './plan-release.ts'
+import type { PrefixSupply } from './prefix-supply.ts'
 import { instanceIDOf, parseMachineID } from './resource-id.ts'
 import { allocateStaticIP } from './static-ip.ts'
 import { decodeAzureSpec, decodeAzureStatus, encodeAzureStatus } from './status-codec.ts'
@@ -49,6 +51,7 @@ export interface NodeDependencies {
   readonly subnets: SubnetCache
   readonly writer: DocumentWriter
   readonly writes: InterfaceWrites
+  readonly prefixSupply: PrefixSupply
   readonly log: Logger
 }
 
@@ -174,15 +177,18 @@ export class AzureNode implements NodeOperations {
     }
   }
 
-  /** @returns addresses of the new blocks (count); undefined when the subnet has no free block, or its network no blocks at all */
+  /** @returns addresses of the new blocks (count); undefined when the subnet has no free block, or the subscription no blocks at all */
   async #addPrefixes(action: AllocationAction, wanted: number, context: CallContext): Promise<number | undefined> {
     const { interfaceID, poolID: subnetID } = action
+    const { log, prefixSupply } = this.#deps
+    if (prefixSupply.isRefused(subnetID)) return undefined
     const count = this.#freeSlots(interfaceID, prefixCeil(wanted))
     try {
       return await this.#add({ interfaceID, subnetID, count, arePrefixes: true }, context)
     } catch (error) {
-      if (!isSubnetFull(error)) throw error
-      this.#deps.log.warn({ node: this.#name, interfaceID }, 'No free prefix in the subnet, using addresses')
+      if (!isSubnetFull(error) && !isFeatureMissing(error)) throw error
+      log.warn({ node: this.#name, interfaceID, error }, 'No prefix to be had in the subnet, using addresses')
+      prefixSupply.refused(subnetID)
       return undefined
     }
   }
@@ -207,7 +213,11 @@ export class AzureNode implements NodeOperations {
     context: CallContext,
   ): Promise<number> {
     const { interfaceID } = added
-    return this.#deps.writes.add({ instanceID: this.#instanceID, interfaceID }, added, context)
+    return this.#deps.writes.add(this.#place(interfaceID), added, context)
+  }
+
+  #place(interfaceID: string): InterfaceOfNode {
+    return { node: this.#name, instanceID: this.#instanceID, interfaceID }
   }
 
   /** Configurations that fit, at most `wanted` (count). */
@@ -219,11 +229,11 @@ export class AzureNode implements NodeOperations {
   }
 
   /** Addresses of the action's blocks went with them and are not given back one by one. */
-  async releaseIPs(action: ReleaseAction, context: CallContext): Promise<void> {
+  async releaseIPs(action: ReleaseAction, context: DestructiveContext): Promise<void> {
     await this.#release(action, addressesOutside(action.ipsToRelease, action.ipPrefixesToRelease), context)
   }
 
-  async #release(action: ReleaseAction, addresses: readonly string[], context: CallContext): Promise<void> {
+  async #release(action: ReleaseAction, addresses: readonly string[], context: DestructiveContext): Promise<void> {
     if (!this.#deps.config.releaseExcessIPs)
       throw refusedByUs(
         'release',
@@ -232,21 +242,13 @@ export class AzureNode implements NodeOperations {
         'invalid',
       )
     if (addresses.length === 0) return
-    await this.#deps.writes.remove(
-      { instanceID: this.#instanceID, interfaceID: action.interfaceID },
-      addresses,
-      context,
-    )
+    await this.#deps.writes.remove(this.#place(action.interfaceID), addresses, context)
   }
 
-  async #releaseCIDRs(action: ReleaseAction, context: CallContext): Promise<ReleaseCIDRsOutcome> {
+  async #releaseCIDRs(action: ReleaseAction, context: DestructiveContext): Promise<ReleaseCIDRsOutcome> {
     const { interfaceID, cidrsToRelease } = action
     try {
-      const gone = await this.#deps.writes.remove(
-        { instanceID: this.#instanceID, interfaceID },
-        addressesOfCIDRs(cidrsToRelease),
-        context,
-      )
+      const gone = await this.#deps.writes.remove(this.#place(interfaceID), addressesOfCIDRs(cidrsToRelease), context)
       const released = cidrsToRelease.filter((cidr) => addressesOfCIDRs([cidr]).some((address) => gone.has(address)))
       if (released.length > 0) return { released }
       const error = refusedByUs(

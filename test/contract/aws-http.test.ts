@@ -51,7 +51,7 @@ describe('AWS provider over HTTP', () => {
     const action = node.prepareIPAllocation()
     const ipv4 = { ...action.ipv4, availableForAllocation: 3, maxIPsToAllocate: 3 }
     expect(await node.allocateIPs({ ...action, ipv4 }, contextOf())).toEqual({ kind: 'allocated', addressCount: 3 })
-    expect(await node.createInterface({ ...action, ipv4 }, contextOf())).toMatchObject({
+    expect(await node.createInterface!({ ...action, ipv4 }, contextOf())).toMatchObject({
       kind: 'created',
       addressCount: 3,
     })

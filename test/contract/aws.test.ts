@@ -48,7 +48,7 @@ describe('AWS prefix delegation', () => {
   test('a new interface is created with prefixes', async () => {
     const world = await makeAWSWorld(WITH_PREFIXES)
     const joined = await join(world)
-    expect(await drive(world, joined.node.createInterface(wanting(joined.node, 40), CONTEXT))).toMatchObject({
+    expect(await drive(world, joined.node.createInterface!(wanting(joined.node, 40), CONTEXT))).toMatchObject({
       kind: 'created',
       addressCount: 48,
     })
@@ -66,7 +66,7 @@ describe('AWS prefix delegation', () => {
       addressCount: 4,
     })
     expect(joined.node.isPrefixDelegated()).toBe(false)
-    expect(await drive(world, other.node.createInterface(wanting(other.node, 4), CONTEXT))).toMatchObject({
+    expect(await drive(world, other.node.createInterface!(wanting(other.node, 4), CONTEXT))).toMatchObject({
       kind: 'created',
       addressCount: 4,
     })
@@ -120,7 +120,7 @@ describe('AWS interfaces', () => {
   test('a created interface goes with its instance, once the work in the background is done', async () => {
     const world = await makeAWSWorld()
     const joined = await join(world)
-    await drive(world, joined.node.createInterface(wanting(joined.node, 4), CONTEXT))
+    await drive(world, joined.node.createInterface!(wanting(joined.node, 4), CONTEXT))
     await drive(world, world.provider.settle(CONTEXT.signal))
     expect(world.account().networkInterfaces.map(({ attachment }) => attachment?.deleteOnTermination)).toEqual([
       true,
@@ -145,7 +145,7 @@ describe('AWS interfaces', () => {
         untilCall: 1000,
       },
     ])
-    const outcome = await drive(world, joined.node.createInterface(wanting(joined.node, 4), CONTEXT))
+    const outcome = await drive(world, joined.node.createInterface!(wanting(joined.node, 4), CONTEXT))
     expect(outcome).toMatchObject({ kind: 'created', addressCount: 4 })
     await expectOrder(world, joined)
     expect(world.account().networkInterfaces.every(({ attachment }) => attachment?.deleteOnTermination)).toBe(true)
@@ -155,7 +155,7 @@ describe('AWS interfaces', () => {
     const world = await makeAWSWorld()
     const joined = await join(world)
     const plain = wanting(joined.node, 2)
-    await drive(world, joined.node.createInterface(plain, CONTEXT))
+    await drive(world, joined.node.createInterface!(plain, CONTEXT))
     const restarted = await drive(world, world.restart())
     const first = world.account().networkInterfaces.find(({ attachment }) => attachment?.deviceIndex === 0)!
     const node = restarted.createNode({
@@ -174,7 +174,10 @@ describe('AWS interfaces', () => {
         },
       },
     })
-    expect(await drive(world, node.createInterface(plain, CONTEXT))).toMatchObject({ kind: 'created', addressCount: 2 })
+    expect(await drive(world, node.createInterface!(plain, CONTEXT))).toMatchObject({
+      kind: 'created',
+      addressCount: 2,
+    })
     expect(
       world
         .account()
@@ -188,7 +191,7 @@ describe('AWS interfaces', () => {
       settings: { consistency: { createdInterfaceMs: 800, notFoundProbability: 1 } },
     })
     const joined = await join(world)
-    expect(await drive(world, joined.node.createInterface(wanting(joined.node, 4), CONTEXT))).toMatchObject({
+    expect(await drive(world, joined.node.createInterface!(wanting(joined.node, 4), CONTEXT))).toMatchObject({
       kind: 'created',
       addressCount: 4,
     })
@@ -202,7 +205,7 @@ describe('AWS inventory', () => {
     const world = await makeAWSWorld({ settings: { consistency: { addressesMs: 5000, createdInterfaceMs: 3000 } } })
     const joined = await join(world)
     await drive(world, joined.node.allocateIPs(wanting(joined.node, 5), CONTEXT))
-    await drive(world, joined.node.createInterface(wanting(joined.node, 3), CONTEXT))
+    await drive(world, joined.node.createInterface!(wanting(joined.node, 3), CONTEXT))
     await drive(world, world.provider.instanceSync(joined.instanceID, CONTEXT))
     expect(knownAddresses(joined.node)).toHaveLength(8)
     await drive(world, world.provider.resync(CONTEXT))
@@ -220,7 +223,7 @@ describe('AWS inventory', () => {
     })
     const fresh = await join(world)
     const served = await join(world)
-    await drive(world, served.node.createInterface(wanting(served.node, 4), CONTEXT))
+    await drive(world, served.node.createInterface!(wanting(served.node, 4), CONTEXT))
     await world.clock.advance(60_000)
     const startedAtMs = world.clock.now()
     await drive(world, world.provider.resync(CONTEXT))
