@@ -1,7 +1,8 @@
-import type { APIBudget } from '../../src/budget/contracts.ts'
-import type { AllocationStep } from '../../src/ipam/contracts.ts'
+import type { APIBudget, BucketCharge } from '../../src/budget/contracts.ts'
+import type { AllocationStep, CallInStep, StepRemainder } from '../../src/ipam/contracts.ts'
 import type { CallPriority } from '../../src/runtime/call-priority.ts'
 import { bucketsOf } from './buckets.ts'
+import type { EC2Action } from './buckets.ts'
 
 /**
  * The two ways to an address, and how long each would wait for the account's quota: assigning to an attached interface, and creating an
@@ -20,11 +21,18 @@ export class AddressPaths {
   expectedWaitMs(step: AllocationStep, priority: CallPriority): number {
     if (step === 'allocate')
       return this.#budget.expectedWaitMs({ buckets: bucketsOf('AssignPrivateIpAddresses', true), priority })
-    const attach = bucketsOf('AttachNetworkInterface', true).map(({ bucket, cost }) => ({
-      bucket,
-      cost: cost * (1 + this.#unattached),
-    }))
+    const attach = attachments(1 + this.#unattached)
     return this.#budget.expectedWaitMs({ buckets: [...bucketsOf('CreateNetworkInterface', true), ...attach], priority })
+  }
+
+  /** What is left of a step under way. An interface that waits to be created is then attached, behind those that are created before it. */
+  remaining(step: AllocationStep, call: CallInStep, priority: CallPriority): StepRemainder {
+    const { action, ahead, behind, isQueued, waitMs } = call
+    if (step !== 'createInterface' || action !== ('CreateNetworkInterface' satisfies EC2Action))
+      return { waitMs, callCount: 1 }
+    const created = isQueued ? Math.max(this.#unattached - (ahead + behind + 1), 0) : 0
+    const attachMs = this.#budget.expectedWaitMs({ buckets: attachments(1 + created + ahead), priority })
+    return { waitMs: Math.max(waitMs, attachMs), callCount: 2 }
   }
 
   /** A creation begins. @returns to be called when it asks for its attachment, and when it ends; once is enough */
@@ -36,4 +44,9 @@ export class AddressPaths {
       isCounted = false
     }
   }
+}
+
+/** What so many attachments in a row draw. */
+function attachments(count: number): readonly BucketCharge[] {
+  return bucketsOf('AttachNetworkInterface', true).map(({ bucket, cost }) => ({ bucket, cost: cost * count }))
 }

@@ -108,6 +108,21 @@ export class DenseAddresses {
     this.#refused.clear()
   }
 
+  /** Whole /28 blocks of a subnet of which nothing is known to be taken (count); undefined while the inventory is not known. */
+  freeBlocks({ cidr: text, id }: Pick<Subnet, 'id' | 'cidr'>): number | undefined {
+    const cidr = parseIPv4CIDR(text)
+    if (!this.#isInventoryKnown || cidr === undefined) return undefined
+    const size = cidrSize(cidr)
+    const first = Math.floor(cidr.network / PREFIX_SIZE)
+    const last = Math.floor((cidr.network + size - 1) / PREFIX_SIZE)
+    const taken = new Set([first, last])
+    for (const blocks of [this.#onInstances.get(id), this.#elsewhere.get(id)]) {
+      for (const block of blocks?.singles.keys() ?? []) taken.add(block)
+      for (const block of blocks?.delegated ?? []) taken.add(block)
+    }
+    return Math.max(0, last - first + 1 - taken.size)
+  }
+
   /** @returns undefined while the inventory is not known, or when the subnet shows too few free addresses */
   reserve({ cidr: text, id }: Pick<Subnet, 'id' | 'cidr'>, count: number): AddressReservation | undefined {
     const cidr = parseIPv4CIDR(text)

@@ -23,6 +23,12 @@ export class PrefixSupply {
     this.#refusedAtMs.set(subnetID, this.#clock.now())
   }
 
+  /** Whether the subnet had no free block when it was last asked, a while ago at most. */
+  isRefused(subnetID: string): boolean {
+    const refusedAtMs = this.#refusedAtMs.get(subnetID)
+    return refusedAtMs !== undefined && this.#clock.now() - refusedAtMs < REFUSED_FOR_MS
+  }
+
   /** Whether a node that could do without may ask this subnet for a block. */
   mayTry(subnetID: string): boolean {
     const refusedAtMs = this.#refusedAtMs.get(subnetID) ?? this.#startedAtMs

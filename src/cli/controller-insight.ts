@@ -35,6 +35,8 @@ export interface LeaderView {
   /** Pods on the node that wait for an address (count); undefined while not known. */
   pendingPods(node: string): number | undefined
   findPod(namespace: string, name: string, signal: AbortSignal): Promise<PodView | undefined>
+  /** How long until so many further requests to the API server may have been sent (ms). */
+  requestWaitMs(count: number): number
 }
 
 /** Says that a node waits, beside its resource. */
@@ -73,6 +75,7 @@ export class ControllerInsight implements NodeObserver {
       quota: () => this.#leader?.quota() ?? new Map(),
       malformed: this.#malformed,
       clock,
+      requestWaitMs: (count) => this.#leader?.requestWaitMs(count) ?? 0,
       prefixDelegation: () => this.#leader?.prefixDelegation() ?? false,
       findPod: (namespace, name, signal) =>
         this.#leader?.findPod(namespace, name, signal) ?? Promise.resolve(undefined),

@@ -6,6 +6,9 @@ import { needPriority } from '../ipam/step-priority.ts'
 import type { AllocationAction, PoolQuotaMap } from '../ipam/types.ts'
 import type { Clock } from '../runtime/clock.ts'
 
+/** Status and spec of a CiliumNode are written apart (count). */
+const REQUESTS_PER_WRITE = 2
+
 /** Where the facts come from. All of it is asked anew for each explanation. */
 export interface FactSources {
   /** Undefined while this replica does not lead. */
@@ -20,6 +23,8 @@ export interface FactSources {
   readonly malformed: ReadonlyMap<string, string>
   readonly clock: Clock
   readonly prefixDelegation: () => boolean
+  /** How long until so many further requests to the API server may have been sent (ms). */
+  readonly requestWaitMs: (count: number) => number
 }
 
 /** Everything that the explanation of a node depends on, as it is now. No cloud call. */
@@ -34,6 +39,8 @@ export function nodeFacts(name: string, sources: FactSources): NodeFacts {
     faults: malformed.get(name),
     node: node === undefined ? undefined : managedNode(name, node, sources),
     durationMs: (action) => budget()?.durationMs(action),
+    writesMs: (count) => sources.requestWaitMs(count * REQUESTS_PER_WRITE),
+    writeCount: fleet?.writeCount ?? 0,
     lacksBlocks: (poolID) => quota().get(poolID)?.freeBlocks === 0,
     prefixDelegation: prefixDelegation(),
   }

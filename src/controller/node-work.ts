@@ -17,6 +17,8 @@ export interface StepUnderWay {
 export interface WriteWork {
   /** Something is not written yet. */
   readonly isPending: boolean
+  /** Works out how many writes of other nodes go before it (count); undefined when it does not wait for its turn. */
+  ahead(): number | undefined
   /** Failed writes in a row (count), and when the next one is tried (monotonic ms). */
   readonly failureCount: number
   readonly retryAtMs: number | undefined

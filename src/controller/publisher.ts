@@ -10,6 +10,7 @@ import type { Timer } from '../runtime/timer.ts'
 import { Trigger } from '../runtime/trigger.ts'
 import type { FleetServices } from './fleet-services.ts'
 import type { NodeHost } from './node-host.ts'
+import type { WriteWork } from './node-work.ts'
 import type { FieldMemory, OwnField } from './second-writer.ts'
 import { fieldsOf, fieldsOfSpec, fieldsOfStatus, NO_FIELD_MEMORY, observeField, recordOurs } from './second-writer.ts'
 import { generationOf } from './snapshot.ts'
@@ -36,6 +37,7 @@ export class Publisher {
   readonly #trigger: Trigger
   #retry: Timer | undefined
   #failureCount = 0
+  #failure = ''
   #publishedRevision = -1
   #isWriting = false
   #running: Promise<void> | undefined
@@ -56,6 +58,13 @@ export class Publisher {
 
   get isBusy(): boolean {
     return this.#trigger.isBusy
+  }
+
+  get work(): WriteWork {
+    const isPending = this.#node.state.revision !== this.#publishedRevision
+    const ahead = (): number | undefined => this.#services.writes.placeOf(this)
+    const retryAtMs = this.#retry?.dueMs
+    return { isPending, ahead, failureCount: this.#failureCount, retryAtMs, message: this.#failure }
   }
 
   /** Writes the resource if it does not say yet what it should. */
@@ -128,6 +137,7 @@ export class Publisher {
     this.#adopt(result.seen, seen, result.kind === 'done')
     if (result.kind === 'failed') return this.#retryLater(result.error, name)
     this.#failureCount = 0
+    this.#failure = ''
     this.#publishedRevision = revision
     this.#noteWithheld(withheld)
     if (this.#node.state.revision !== revision) this.request('changed meanwhile')
@@ -195,6 +205,7 @@ export class Publisher {
 
   #retryLater(error: Error, node: string): void {
     this.#failureCount += 1
+    this.#failure = error.message
     const retryMs = Math.min(FIRST_RETRY_MS * 2 ** (this.#failureCount - 1), LONGEST_RETRY_MS)
     const waitMs = retryMs * (0.5 + this.#services.random.next() / 2)
     this.#services.log.warn(

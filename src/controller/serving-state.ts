@@ -19,6 +19,8 @@ export interface Readiness {
 export class ServingState {
   readonly #limiter: Pick<DestructiveLimiter, 'allowedAtMs' | 'stop'>
   #isPrepared = false
+  /** Why the newest try to prepare the provider failed. */
+  #prepareFailure = ''
   #isListed = false
   #hasFullSync = false
   #contested: { readonly node: string; readonly field: OwnField } | undefined
@@ -53,6 +55,11 @@ export class ServingState {
     const isNews = this.#isPrepared !== isPrepared
     this.#isPrepared = isPrepared
     return isNews
+  }
+
+  /** A try to prepare the provider failed, and goes on. @param why one line for people */
+  notePrepareFailure(why: string): void {
+    this.#prepareFailure = why
   }
 
   /** The initial list of CiliumNodes is complete. */
@@ -97,7 +104,7 @@ export class ServingState {
 
   readiness(): Readiness {
     const reasons = [
-      ...(this.#isPrepared ? [] : ['the cloud has not answered the first reads yet']),
+      ...(this.#isPrepared ? [] : [`the cloud has not answered the first reads yet${because(this.#prepareFailure)}`]),
       ...(this.#isListed ? [] : ['the initial list of CiliumNodes is not complete']),
       ...(this.#contested === undefined
         ? []
@@ -107,4 +114,8 @@ export class ServingState {
     ]
     return { ok: reasons.length === 0, reasons }
   }
+}
+
+function because(why: string): string {
+  return why === '' ? '' : `, and is asked again: ${why}`
 }

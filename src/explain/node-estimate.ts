@@ -4,8 +4,10 @@ import type { Reason, ReasonCode } from './reasons.ts'
 
 /** An answered call that was never timed is taken to need so long (ms). A choice: EC2 answers most changes within half a second. */
 const USUAL_CALL_MS = 500
-/** From the last answer to the resource being written (ms): the write's own pause and two patches. A choice. */
-const WRITE_MS = 100
+/** What a write takes when nobody is before it (ms): its own pause and two patches. A choice. */
+const WRITE_MS = 50
+/** Writes under way beside those that wait (count, at most). `src/controller/node-manager.ts` */
+const CONCURRENT_WRITES = 32
 
 /**
  * How long until the node's resource has what it lacks (ms): the wait of its next calls for their quota, the calls themselves and the
@@ -17,10 +19,31 @@ const WRITE_MS = 100
 export function estimateOf(facts: NodeFacts, cause: Reason): number | undefined {
   const { node } = facts
   if (node === undefined) return undefined
-  if (isOneOf(cause, STEP_UNDER_WAY)) return stepMs(facts, node)
-  if (isOneOf(cause, STEP_TO_COME)) return nextStepMs(node)
-  if (isOneOf(cause, TRIED_AGAIN)) return cause.retryMs + nextStepMs(node)
-  return cause.code === 'write-pending' ? WRITE_MS : undefined
+  if (isOneOf(cause, STEP_UNDER_WAY)) return written(facts, node, stepMs(facts, node))
+  if (isOneOf(cause, STEP_TO_COME)) return written(facts, node, nextStepMs(node))
+  if (isOneOf(cause, TRIED_AGAIN)) return written(facts, node, cause.retryMs + nextStepMs(node))
+  return cause.code === 'write-pending' ? writeMs(facts, node) : undefined
+}
+
+/**
+ * The write of what is there after `ms`. A write of the node that waits already takes along what is there when its turn comes; a later
+ * one stands behind those that wait now and are not through by then.
+ */
+function written(facts: NodeFacts, node: ManagedNode, ms: number): number {
+  const ahead = node.work.write.ahead()
+  const turnMs = ahead === undefined ? 0 : turnOf(facts, ahead)
+  return (turnMs >= ms ? turnMs : Math.max(ms, facts.writesMs(facts.writeCount))) + WRITE_MS
+}
+
+/** A write that waits for its turn, or is under way among others. */
+function writeMs(facts: NodeFacts, { work }: ManagedNode): number {
+  const ahead = work.write.ahead()
+  return (ahead === undefined ? facts.writesMs(1) : turnOf(facts, ahead)) + WRITE_MS
+}
+
+/** When a write that has so many before it is through (ms): those under way still have their second requests to make. */
+function turnOf({ writesMs, writeCount }: NodeFacts, ahead: number): number {
+  return writesMs(Math.min(ahead + CONCURRENT_WRITES / 2 + 1, writeCount))
 }
 
 /** The reasons whose end can be told; all others depend on somebody else. */
@@ -42,14 +65,14 @@ function stepMs(facts: NodeFacts, node: ManagedNode): number {
   if (step === undefined) return nextStepMs(node)
   const { kind } = step.step
   if (kind !== 'allocate' && kind !== 'createInterface') return nextStepMs(node)
-  if (call === undefined) return USUAL_CALL_MS + WRITE_MS
+  if (call === undefined) return USUAL_CALL_MS
   const position = call.position()
   const waitMs = position?.waitMs ?? 0
   const place = { action: call.action, ahead: position?.ahead ?? 0, behind: position?.behind ?? 0, waitMs }
   const isQueued = position !== undefined
   const { pace } = node
   const remainder = pace?.remaining?.(kind, { ...place, isQueued }, call.priority) ?? { waitMs, callCount: 1 }
-  return remainder.waitMs + callsMs(facts, call, remainder.callCount) + WRITE_MS
+  return remainder.waitMs + callsMs(facts, call, remainder.callCount)
 }
 
 /** The present call, and those after it, which are taken to be as long. */
@@ -67,5 +90,5 @@ function nextStepMs(node: ManagedNode): number {
     pace === undefined
       ? 0
       : Math.min(pace.expectedWaitMs('allocate', priority), pace.expectedWaitMs('createInterface', priority))
-  return waitMs + 2 * USUAL_CALL_MS + WRITE_MS
+  return waitMs + 2 * USUAL_CALL_MS
 }

@@ -44,6 +44,10 @@ export interface NodeFacts {
   readonly node: ManagedNode | undefined
   /** How long an answered call of an action takes (ms); undefined before the first. */
   readonly durationMs: (action: string) => number | undefined
+  /** How long until so many CiliumNodes are written, as fast as the API server may be asked (ms). */
+  readonly writesMs: (count: number) => number
+  /** CiliumNodes whose write waits or is under way (count). */
+  readonly writeCount: number
   /** Whether the subnet is known to have no free /28 block. */
   readonly lacksBlocks: (poolID: string) => boolean
   readonly prefixDelegation: boolean

@@ -42,6 +42,8 @@ export interface FailureState {
   readonly blocks: 'all' | 'upkeep'
   /** The subnet that had no room (empty: none at all was found): room that appears there ends the wait. */
   readonly exhaustedPoolID: string | undefined
+  /** The step that failed last; absent after a defect of ours. */
+  readonly cause?: FailedStep
 }
 
 /**

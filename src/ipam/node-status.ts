@@ -15,8 +15,8 @@ export type WaitCause =
   | { readonly kind: 'atCapacity' }
   | { readonly kind: 'subnetExhausted'; readonly poolID: string }
   | { readonly kind: 'refused'; readonly poolID: string; readonly interfaceID: string; readonly message: string }
-  /** a call has not been answered for a while: it waits for the API's quota or for the cloud */
-  | { readonly kind: 'callPending'; readonly step: string; readonly poolID: string }
+  /** a call has not been answered for a while: it waits for its turn in a bucket of the API's quota, or (empty) for the cloud */
+  | { readonly kind: 'callPending'; readonly step: string; readonly poolID: string; readonly bucket: string }
 
 /** The text in force, and the cause it was written for. */
 export interface WaitNotice {
@@ -85,10 +85,11 @@ export function noticeOf(cause: WaitCause, current: WaitNotice, nextTryAt: strin
   if (sameCause(cause, current.cause)) return current
   const what = describeCause(cause)
   if (what === '') return NO_NOTICE
-  return {
-    cause,
-    text: nextTryAt === undefined ? what : `${what}; next try at ${nextTryAt}, then at growing intervals`,
-  }
+  return { cause, text: nextTryAt === undefined ? what : `${what}; ${describeNext(cause, nextTryAt)}` }
+}
+
+function describeNext(cause: WaitCause, at: string): string {
+  return cause.kind === 'callPending' ? `its turn is expected at ${at}` : `next try at ${at}, then at growing intervals`
 }
 
 function sameCause(left: WaitCause, right: WaitCause): boolean {
@@ -110,13 +111,17 @@ function describeCause(cause: WaitCause): string {
     case 'limitsUnknown':
       return `the network limits of instance type '${cause.instanceType}' are not known`
     case 'atCapacity':
-      return 'at capacity: every interface is full and no further one can be attached to the instance'
+      return 'at capacity: every interface that may be used is full and no further one can be attached to the instance'
     case 'subnetExhausted':
       return cause.poolID === '' ? 'no subnet with a free address' : `subnet ${cause.poolID} has no free address`
     case 'refused':
       return [cause.message, cause.interfaceID, cause.poolID].filter((part) => part !== '').join(', ')
-    case 'callPending':
-      return `waiting for the cloud's API (${cause.step}${cause.poolID === '' ? '' : `, subnet ${cause.poolID}`}): quota or no answer yet`
+    case 'callPending': {
+      const what = cause.poolID === '' ? cause.step : `${cause.step}, subnet ${cause.poolID}`
+      return cause.bucket === ''
+        ? `waiting for the cloud's API (${what}): no answer yet`
+        : `waiting for the cloud's API quota (${what}): queued for bucket ${cause.bucket}`
+    }
     default:
       return assertNever(cause)
   }

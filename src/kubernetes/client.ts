@@ -76,6 +76,11 @@ export class KubernetesClient {
     return this.#transport.server
   }
 
+  /** How long until so many further requests may have been sent (ms). */
+  waitMs(count: number): number {
+    return this.#limiter.waitMs(count)
+  }
+
   get(path: string, options: CallOptions): Promise<JSONObject> {
     return this.#json('GET', path, options)
   }

@@ -22,6 +22,13 @@ export class RateLimiter {
     this.#filledAtMs = options.clock.now()
   }
 
+  /** How long until so many further callers may have gone on (ms). Reserves nothing. */
+  waitMs(count: number): number {
+    const refilled = (this.#clock.now() - this.#filledAtMs) * this.#tokensPerMs
+    const tokens = Math.min(this.#burst, this.#tokens + refilled)
+    return Math.max(0, count - tokens) / this.#tokensPerMs
+  }
+
   /** Resolves when the caller may go on. An aborted wait gives its token back. */
   async acquire(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()

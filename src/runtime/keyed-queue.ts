@@ -56,6 +56,18 @@ export class KeyedQueue<K> {
     return entry.done
   }
 
+  /** Tasks that start before that of a waiting key (count); undefined when the key does not wait. Takes as long as the queue is. */
+  placeOf(key: K): number | undefined {
+    let before = 0
+    for (const lane of this.#lanes) {
+      for (const other of lane.keys()) {
+        if (other === key) return before
+        before += 1
+      }
+    }
+    return undefined
+  }
+
   /** Takes a waiting key out; its promise resolves. A task under way goes on. */
   cancel(key: K): void {
     for (const lane of this.#lanes) {

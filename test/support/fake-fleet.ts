@@ -70,6 +70,8 @@ export interface FakeFleetOptions {
   readonly pendingPods?: NodeManagerOptions['pendingPods']
   readonly rerank?: NodeManagerOptions['rerank']
   readonly onSecondWriter?: NodeManagerOptions['onSecondWriter']
+  readonly quotaWait?: NodeManagerOptions['quotaWait']
+  readonly observer?: NodeManagerOptions['observer']
   /** Agents answer the release handshake by themselves, after this (ms). Undefined: the test does it. */
   readonly agentDelayMs?: number
   readonly seed?: number
@@ -115,7 +117,7 @@ export class FakeFleet {
   }
 
   #newManager(): NodeManager {
-    const { config, pendingPods, rerank, onSecondWriter, seed = 1 } = this.#options
+    const { config, pendingPods, rerank, onSecondWriter, quotaWait, observer, seed = 1 } = this.#options
     return new NodeManager({
       implementation: this.provider,
       apiServer: this.apiServer,
@@ -127,6 +129,8 @@ export class FakeFleet {
       ...(pendingPods !== undefined && { pendingPods }),
       ...(rerank !== undefined && { rerank }),
       ...(onSecondWriter !== undefined && { onSecondWriter }),
+      ...(quotaWait !== undefined && { quotaWait }),
+      ...(observer !== undefined && { observer }),
     })
   }
 

@@ -93,6 +93,10 @@ export class FakeProvider implements AllocationImplementation {
   /** Contiguous /28 blocks left; undefined: as many as the addresses make. */
   subnetHasPrefixes = true
   limitsAreKnown = true
+  /** Whether interfaces with room name the subnet that they are in. */
+  poolIsKnown = true
+  /** Every plan of a node throws what no caller expects. */
+  isDefective = false
   publicAddress = '203.0.113.7'
   readonly prefixDelegation: boolean
   readonly isFlat: boolean
@@ -367,11 +371,12 @@ class FakeOperations implements NodeOperations {
   }
 
   prepareIPAllocation(): AllocationAction {
+    if (this.#provider.isDefective) throw new TypeError('a defect')
     const candidates = this.#included().filter((iface) => this.#room(iface) > 0)
     const chosen = candidates[0]
     return {
       interfaceID: chosen?.id ?? '',
-      poolID: chosen === undefined ? '' : POOL_ID,
+      poolID: chosen === undefined || !this.#provider.poolIsKnown ? '' : POOL_ID,
       ipv4: {
         availableForAllocation: chosen === undefined ? 0 : Math.min(this.#room(chosen), this.#provider.subnetAvailable),
         maxIPsToAllocate: 0,

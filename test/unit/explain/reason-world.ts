@@ -76,6 +76,7 @@ export class ReasonWorld {
         prefixDelegation: () => this.prefixDelegation,
         quota: () => new Map([...this.fleet.provider.getPoolQuota(), ...this.quota]),
         pendingPods: () => this.pendingPods,
+        requestWaitMs: () => 0,
         findPod: (namespace, name) => Promise.resolve(this.pods.get(`${namespace}/${name}`)),
       },
       { waits: (node, code, message) => void this.events.push({ node, code, message }) },

@@ -3,7 +3,8 @@ import { Registry } from 'prom-client'
 import { afterEach, describe, expect, test } from 'vitest'
 import { createMetrics } from '../../../src/telemetry/metrics.ts'
 import { ListenError, startTelemetryServer } from '../../../src/telemetry/server.ts'
-import type { TelemetryServer, TelemetryServerOptions } from '../../../src/telemetry/server.ts'
+import type { Route, TelemetryServer, TelemetryServerOptions } from '../../../src/telemetry/server.ts'
+import { systemClock } from '../../../src/runtime/clock.ts'
 
 const ok = { ok: true, reasons: [] }
 const never = new AbortController().signal
@@ -147,4 +148,105 @@ function slowRegistry(): { registry: Registry; started: Promise<void>; release: 
     return text.promise
   }
   return { registry, started: started.promise, release: text.resolve }
+}
+
+describe('routes', () => {
+  test('answer beside health and metrics, the exact path or what begins with it', async () => {
+    const seen: string[] = []
+    const { url } = await start({
+      routes: [
+        { path: '/v1/one', help: 'one', answer: () => ({ status: 200, contentType: 'text/plain', body: 'one' }) },
+        {
+          path: '/v1/many/*',
+          help: 'many',
+          answer: ({ path, query }) => {
+            seen.push(`${path} ${query.get('a')}`)
+            return { status: 404, contentType: 'text/plain', headers: { 'x-test': 'yes' }, body: 'none' }
+          },
+        },
+      ],
+    })
+    expect(await (await fetch(`${url}/v1/one`)).text()).toBe('one')
+    const many = await fetch(`${url}/v1/many/x%2Fy?a=1`)
+    expect([many.status, many.headers.get('x-test'), seen]).toEqual([404, 'yes', ['/v1/many/x%2Fy 1']])
+    expect((await fetch(`${url}/v1/one/`)).status).toBe(404)
+    const unknown = await fetch(`${url}/v2`)
+    expect([unknown.status, await unknown.text()]).toEqual([
+      404,
+      'try /healthz, /readyz or /metrics\n/v1/one  one\n/v1/many/*  many',
+    ])
+    expect((await fetch(`${url}/v1/one`, { method: 'POST' })).status).toBe(405)
+  })
+
+  test('that throw are an error of that request alone', async () => {
+    const { url } = await start({
+      routes: [
+        {
+          path: '/v1/broken',
+          help: '',
+          answer: () => {
+            throw new Error('no facts')
+          },
+        },
+      ],
+    })
+    const response = await fetch(`${url}/v1/broken`)
+    expect([response.status, await response.text()]).toEqual([500, 'no facts'])
+    expect((await fetch(`${url}/healthz`)).status).toBe(200)
+  })
+
+  test('stream piece by piece, and learn that their client has gone', async () => {
+    const gone = Promise.withResolvers<void>()
+    const { url } = await start({ routes: [streamRoute(gone.resolve)] })
+    const client = new AbortController()
+    const response = await fetch(`${url}/v1/stream`, { signal: client.signal })
+    const reader = response.body!.getReader()
+    expect(new TextDecoder().decode((await reader.read()).value)).toBe('piece 0\n')
+    expect(new TextDecoder().decode((await reader.read()).value)).toBe('piece 1\n')
+    client.abort()
+    await gone.promise
+  })
+
+  test('closing ends streams, which would never end by themselves', async () => {
+    const gone = Promise.withResolvers<void>()
+    const server = await start({ routes: [streamRoute(gone.resolve)] })
+    const response = await fetch(`${server.url}/v1/stream`)
+    const reader = response.body!.getReader()
+    await reader.read()
+    await server.close(never)
+    await gone.promise
+  })
+
+  test('a HEAD request of a stream has its headers and no body', async () => {
+    const { url } = await start({ routes: [streamRoute(() => undefined)] })
+    const response = await fetch(`${url}/v1/stream`, { method: 'HEAD' })
+    expect([response.status, response.headers.get('content-type'), await response.text()]).toEqual([
+      200,
+      'text/plain',
+      '',
+    ])
+  })
+})
+
+/** A piece every few milliseconds, without end. */
+function streamRoute(onGone: () => void): Route {
+  return {
+    path: '/v1/stream',
+    help: 'pieces',
+    answer: ({ signal }) => {
+      async function* pieces(): AsyncGenerator<string> {
+        try {
+          for (let piece = 0; !signal.aborted; piece++) {
+            yield `piece ${piece}\n`
+            await systemClock().sleep(20, signal)
+          }
+        } catch {
+          // The signal.
+        } finally {
+          onGone()
+        }
+      }
+      return { status: 200, contentType: 'text/plain', body: pieces() }
+    },
+  }
 }
