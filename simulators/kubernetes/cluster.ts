@@ -15,6 +15,7 @@ import { CUSTOM_RESOURCE_DEFINITIONS } from './resources/custom-resource-definit
 import { resourceKey } from './resources/definition.ts'
 import type { ResourceDefinition } from './resources/definition.ts'
 import { PODS } from './resources/pods.ts'
+import { INSTALLATION_RESOURCES } from './resources/workloads.ts'
 import { APIStatusError } from './status-errors.ts'
 import type { Watch } from './watch.ts'
 
@@ -36,6 +37,7 @@ const BUILT_IN: readonly ResourceDefinition[] = [
   CONFIG_MAPS,
   EVENTS,
   LEASES,
+  ...INSTALLATION_RESOURCES,
   CUSTOM_RESOURCE_DEFINITIONS,
 ]
 const INITIAL_NAMESPACES = ['default', 'kube-node-lease', 'kube-public', 'kube-system']

@@ -231,7 +231,7 @@ const CA = new URL('ca.pem', TLS).pathname
 function tlsServer(seen: Seen[]): Server {
   const key = readFileSync(new URL('server-key.pem', TLS))
   const cert = readFileSync(new URL('server.pem', TLS))
-  return createTLSServer({ key, cert }, awsListener(seen)) as unknown as Server
+  return createTLSServer({ key, cert }, awsListener(seen))
 }
 
 describe('a certificate authority of one’s own', () => {
