@@ -17,6 +17,7 @@ import { createLogger } from '../telemetry/logger.ts'
 import { ListenError } from '../telemetry/server.ts'
 import { ConfigReloader } from './config-reloader.ts'
 import type { ControllerHandle } from './controller.ts'
+import type { AzureAccess } from './controller-azure.ts'
 import { refuseUnserved, startController } from './controller.ts'
 import { controllerHelp } from './controller-help.ts'
 import { azureMetadata, instanceMetadata } from './controller-metadata.ts'
@@ -115,14 +116,22 @@ async function start({ config, warnings }: LoadedConfig, audit: AuditFile | unde
       fetch,
     }),
     aws: { environment: process.env },
-    azure: {
-      metadata: azureMetadata({ clock, endpoint: process.env['AZURE_POD_IDENTITY_AUTHORITY_HOST'] ?? '', fetch }),
-    },
+    azure: azureAccess(clock),
     log,
     clock,
     random,
   })
   return { controller, log, clock }
+}
+
+/** As the environment has it, by the names that the SDK of identities reads too. */
+function azureAccess(clock: Clock): AzureAccess {
+  const authorityHost = process.env['AZURE_AUTHORITY_HOST'] ?? ''
+  const endpoint = process.env['AZURE_POD_IDENTITY_AUTHORITY_HOST'] ?? ''
+  return {
+    metadata: azureMetadata({ clock, endpoint, fetch }),
+    ...(authorityHost !== '' && { authorityHost }),
+  }
 }
 
 /** @throws ConfigError */

@@ -27,22 +27,22 @@ const TOKEN_TTL_SECONDS = 60
 
 const refuse = (): Promise<string> =>
   Promise.reject(new Error('the metadata service is switched off by AWS_EC2_METADATA_DISABLED'))
-const DISABLED: InstanceMetadata = { region: refuse, vpcID: refuse, instanceID: refuse }
 
-/**
- * The instance metadata service, version 2. Asked only for what is not configured: a controller outside of EC2, or one in a pod
- * behind a hop limit of 1, has no such service.
- *
- * @param endpoint as in `AWS_EC2_METADATA_SERVICE_ENDPOINT`; empty: the link-local address
- */
-export function instanceMetadata(options: {
+export interface MetadataOptions {
   readonly clock: Clock
+  /** As in `AWS_EC2_METADATA_SERVICE_ENDPOINT`; empty: the link-local address. */
   readonly endpoint: string
   /** As `AWS_EC2_METADATA_DISABLED` says: nothing is asked. */
   readonly isDisabled?: boolean
   readonly fetch: FetchLike
-}): InstanceMetadata {
-  if (options.isDisabled === true) return DISABLED
+}
+
+/** One value of the instance metadata service by its path below `/latest`. Rejects when the service does not answer, or with nothing. */
+export type MetadataReader = (path: string, signal: AbortSignal) => Promise<string>
+
+/** EC2's instance metadata service, version 2. */
+export function metadataReader(options: MetadataOptions): MetadataReader {
+  if (options.isDisabled === true) return refuse
   const base = `${(options.endpoint === '' ? DEFAULT_ENDPOINT : options.endpoint).replace(/\/+$/, '')}/latest`
 
   const send = (
@@ -60,7 +60,7 @@ export function instanceMetadata(options: {
     })
   }
 
-  const read = async (path: string, signal: AbortSignal): Promise<string> => {
+  return async (path, signal) => {
     const token = await send(
       '/api/token',
       'PUT',
@@ -71,7 +71,14 @@ export function instanceMetadata(options: {
     if (value === '') throw new Error(`${base}${path}: an empty answer`)
     return value
   }
+}
 
+/**
+ * What a controller asks of the instance metadata service, and only when it is not configured: one outside of EC2, or one in a pod
+ * behind a hop limit of 1, has no such service.
+ */
+export function instanceMetadata(options: MetadataOptions): InstanceMetadata {
+  const read = metadataReader(options)
   return {
     region: (signal) => read('/meta-data/placement/region', signal),
     instanceID: (signal) => read('/meta-data/instance-id', signal),
@@ -79,5 +86,51 @@ export function instanceMetadata(options: {
       const mac = await read('/meta-data/mac', signal)
       return read(`/meta-data/network/interfaces/macs/${mac.replace(/\/$/, '')}/vpc-id`, signal)
     },
+  }
+}
+
+/** What the virtual machine that the controller runs on says about itself. */
+export interface AzureMetadata {
+  /** Name of the cloud, e.g. `AzurePublicCloud`. @throws Error when the service does not answer */
+  environment(signal: AbortSignal): Promise<string>
+  /** @throws Error when the service does not answer */
+  subscriptionID(signal: AbortSignal): Promise<string>
+  /** @throws Error when the service does not answer */
+  resourceGroup(signal: AbortSignal): Promise<string>
+}
+
+/** @source cilium pkg/azure/api/metadata.go: version, timeout and the limit of the answer */
+const AZURE_API_VERSION = '2019-06-01'
+const AZURE_TIMEOUT_MS = 10_000
+const AZURE_MAX_ANSWER = 2 ** 20
+
+/**
+ * Azure's instance metadata service. Asked only for what is not configured. An answer that is not 200 is a failure; the reference takes
+ * its body for a value.
+ *
+ * @param endpoint as in `AZURE_POD_IDENTITY_AUTHORITY_HOST`, where the SDK asks for tokens; empty: the link-local address
+ */
+export function azureMetadata(options: {
+  readonly clock: Clock
+  readonly endpoint: string
+  readonly fetch: FetchLike
+}): AzureMetadata {
+  const base = (options.endpoint === '' ? DEFAULT_ENDPOINT : options.endpoint).replace(/\/+$/, '')
+  const read = (name: string, signal: AbortSignal): Promise<string> => {
+    const url = `${base}/metadata/instance/compute/${name}?api-version=${AZURE_API_VERSION}&format=text`
+    const timeoutError = (): Error => new Error(`${url}: no answer within ${AZURE_TIMEOUT_MS / 1000} s`)
+    return withDeadline({ clock: options.clock, ms: AZURE_TIMEOUT_MS, signal, timeoutError }, async (limited) => {
+      const answer = await options.fetch(url, { method: 'GET', headers: { Metadata: 'true' }, signal: limited })
+      const text = await answer.text()
+      if (answer.status !== 200) throw new Error(`${url}: status ${answer.status}`)
+      if (text.length > AZURE_MAX_ANSWER) throw new Error(`${url}: an answer of more than ${AZURE_MAX_ANSWER} bytes`)
+      if (text.trim() === '') throw new Error(`${url}: an empty answer`)
+      return text.trim()
+    })
+  }
+  return {
+    environment: (signal) => read('azEnvironment', signal),
+    subscriptionID: (signal) => read('subscriptionId', signal),
+    resourceGroup: (signal) => read('resourceGroupName', signal),
   }
 }

@@ -26,7 +26,8 @@ const SECOND_MS = 1000
 /** Which of these endpoints a request is for. */
 export function identityActionOf({ method, path }: WireRequest): IdentityAction | undefined {
   if (path.startsWith(METADATA_PREFIX)) {
-    return path.toLowerCase() === '/metadata/identity/oauth2/token' ? 'Metadata.Token' : 'Metadata.Instance'
+    // The library of identities puts a slash at the end of an address of one's own.
+    return /^\/metadata\/identity\/oauth2\/token\/?$/i.test(path) ? 'Metadata.Token' : 'Metadata.Instance'
   }
   if (method === 'POST' && TOKEN_PATH.test(path)) return 'OAuth2.Token'
   return CONFIGURATION_PATH.test(path) ? 'OAuth2.Configuration' : undefined

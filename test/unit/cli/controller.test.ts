@@ -234,7 +234,7 @@ describe('a start that cannot succeed says what and what to do', () => {
     expect(error.message).toContain('set --aws-region or AWS_REGION')
   })
 
-  test.each([['--ipam=azure', '--ipam azure is not served by this build']])(
+  test.each([['--ipam=alibabacloud', '--ipam alibabacloud is not served by this build']])(
     'an option that this build does not serve: %s',
     async (flag, message) => {
       const error = await failure(world().startController([flag]))
