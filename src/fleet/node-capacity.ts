@@ -1,4 +1,4 @@
-import { podAddressCapacity, typeLimits } from './cloud-account.ts'
+import type { CloudKind } from './simulated-cloud.ts'
 import type { NodeCapacity } from './simulated-node.ts'
 import { PlanError } from './world-plan.ts'
 import type { WorldPlan } from './world-plan.ts'
@@ -7,6 +7,8 @@ import type { WorldPlan } from './world-plan.ts'
 const USUAL_PODS_PER_NODE = 10
 /** `maxPods` of a kubelet, unless the instance carries fewer addresses. @source Kubernetes, KubeletConfiguration */
 const MAX_PODS = 110
+/** Free addresses that a node keeps, rounded up generously for prefixes (count). */
+const SPARE_ADDRESSES = 48
 
 /** Shares of a mix (count): nodes of one round of all types. */
 const MAX_MIX = 1000
@@ -28,19 +30,29 @@ export function instanceTypesOf({ instanceType }: Pick<WorldPlan, 'instanceType'
 }
 
 /** By type. @throws PlanError when a type is unknown, or cannot carry as many pods as the plan wants */
-export function nodeCapacities(plan: WorldPlan): ReadonlyMap<string, NodeCapacity> {
-  return new Map(instanceTypesOf(plan).map((type) => [type, nodeCapacity(plan, type)]))
+export function nodeCapacities(plan: WorldPlan, cloud: CloudKind): ReadonlyMap<string, NodeCapacity> {
+  return new Map(instanceTypesOf(plan).map((type) => [type, nodeCapacity(plan, cloud, type)]))
 }
 
-function nodeCapacity(plan: WorldPlan, instanceType: string): NodeCapacity {
+function nodeCapacity(plan: WorldPlan, cloud: CloudKind, instanceType: string): NodeCapacity {
   const { podsPerNode } = plan
-  const limits = typeLimits(instanceType)
-  if (limits === undefined) throw new PlanError(`instance type ${instanceType} is not known to the EC2 simulator`)
-  const { interfaces, slotsPerInterface } = limits
-  const capacity = { interfaces, slotsPerInterface, podAddresses: podAddressCapacity(limits, plan.prefixDelegation) }
+  const capacity = cloud.capacityOf(instanceType, plan)
+  if (capacity === undefined) throw new PlanError(`instance type ${instanceType} is not known to the ${cloud.simulator}`)
   if ((podsPerNode ?? 0) > maxPods(capacity))
     throw new PlanError(`${podsPerNode} pods per node: an instance of type ${instanceType} takes ${maxPods(capacity)}`)
   return capacity
+}
+
+/** What the hungriest node of a plan may come to use, the primary addresses included (count). */
+export function addressesPerNode(plan: WorldPlan, capacities: ReadonlyMap<string, NodeCapacity>): number {
+  const { nodeIPAM = [], peakPodsPerNode = 0 } = plan
+  const reserved = Math.max(0, ...nodeIPAM.map((ipam) => Math.max(ipam['min-allocate'] ?? 0, ipam['pre-allocate'] ?? 0)))
+  return Math.max(
+    ...[...capacities.values()].map((capacity) => {
+      const busy = 2 * Math.max(podsPerNode(plan, capacity), peakPodsPerNode) + reserved + SPARE_ADDRESSES
+      return Math.min(capacity.podAddresses, busy) + capacity.interfaces
+    }),
+  )
 }
 
 /** Pods that a node takes at most (count). */

@@ -1,4 +1,3 @@
-import { inProcessHandler } from '../../simulators/aws/index.ts'
 import { startController } from '../cli/controller.ts'
 import type { ControllerHandle } from '../cli/controller.ts'
 import { loadConfig } from '../config/load.ts'
@@ -6,8 +5,7 @@ import type { Logger } from '../ipam/contracts.ts'
 import { inProcessTransport } from '../kubernetes/transport.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { seededRandom } from '../runtime/random.ts'
-import { VPC_ID } from './network-plan.ts'
-import { createSimulators, REGION } from './simulators.ts'
+import { createSimulators } from './simulators.ts'
 import type { Simulators } from './simulators.ts'
 import { World } from './world.ts'
 import type { WorldPlan } from './world-plan.ts'
@@ -25,6 +23,8 @@ export interface VirtualFleetOptions {
   readonly log: Logger
   /** Further flags of `berth controller`. */
   readonly flags?: readonly string[]
+  /** How long cloud calls take, as `--latency` has it; `usual` by default. */
+  readonly latency?: string
 }
 
 /**
@@ -42,10 +42,10 @@ export class VirtualFleet {
 
   /** @throws PlanError */
   constructor(options: VirtualFleetOptions) {
-    const { plan, clock } = options
+    const { plan, clock, latency } = options
     this.#options = options
     this.clock = clock
-    this.simulators = createSimulators(plan, clock)
+    this.simulators = createSimulators(plan, clock, latency)
     this.world = new World(plan, { ...this.simulators, clock })
   }
 
@@ -57,16 +57,13 @@ export class VirtualFleet {
   /** Starts a controller, as `berth controller` composes it, and waits until it leads and is prepared. @throws Error when it is not in time */
   async startController(): Promise<void> {
     const { plan, clock, log, flags = [] } = this.#options
-    const { ec2, kubernetes } = this.simulators
+    const { cloud, kubernetes } = this.simulators
     const ordinal = ++this.#starts
     const { config } = loadConfig(
       [
-        '--ipam=eni',
         '--cluster-name=berth-fleet',
         '--k8s-namespace=kube-system',
-        `--aws-region=${REGION}`,
-        `--aws-vpc-id=${VPC_ID}`,
-        `--aws-enable-prefix-delegation=${plan.prefixDelegation}`,
+        ...cloud.controllerFlags(undefined),
         ...flags,
       ],
       {},
@@ -81,10 +78,7 @@ export class VirtualFleet {
       namespace: config.kubernetes.namespace,
       identity: `berth-fleet-${ordinal}`,
       metadata: { region: none, vpcID: none, instanceID: none },
-      aws: {
-        credentials: { accessKeyId: 'berth', secretAccessKey: 'simulator' },
-        requestHandler: inProcessHandler(ec2.router),
-      },
+      ...cloud.access,
       startTelemetry: () => Promise.resolve({ url: '', close: () => Promise.resolve() }),
       log,
       clock,
@@ -96,6 +90,11 @@ export class VirtualFleet {
       if (clock.now() >= limitMs) throw new Error(`the controller did not serve within ${START_LIMIT_MS / 1000} s`)
       await clock.sleep(LOOK_MS, this.closing)
     }
+  }
+
+  /** The one that runs; undefined when none does. */
+  get controller(): ControllerHandle | undefined {
+    return this.#controller
   }
 
   async stopController(): Promise<void> {

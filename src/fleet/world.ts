@@ -10,14 +10,17 @@ import { assert } from '../runtime/assert.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { seededRandom } from '../runtime/random.ts'
 import type { Random } from '../runtime/random.ts'
-import type { CloudAccount, LaunchedInstance } from './cloud-account.ts'
+import type { LaunchedInstance } from './cloud-account.ts'
+import { CLOUDS } from './clouds.ts'
 import { IdleNeed } from './idle-need.ts'
 import { checkInvariants } from './invariants.ts'
 import type { Violation } from './invariants.ts'
 import { maxPods, podsPerNode } from './node-capacity.ts'
 import type { ActionReport, WorldReport } from './report.ts'
+import type { AgentSurroundings } from './berth-agent.ts'
+import { agentSurroundings } from './agent-surroundings.ts'
+import type { CloudKind, SimulatedCloud } from './simulated-cloud.ts'
 import { SimulatedNode } from './simulated-node.ts'
-import type { NodeCapacity } from './simulated-node.ts'
 import { podAddresses } from './world-view.ts'
 import type { WorldView } from './world-view.ts'
 import type { WorldPlan } from './world-plan.ts'
@@ -27,32 +30,28 @@ const MAX_VIOLATIONS = 100
 /** Nodes that register at the same time (count). */
 const JOIN_BATCH = 50
 
-/**
- * A node that lacks addresses for longer, while every bucket has tokens, has been forgotten (ms). Far above what calls, reports and a
- * slow machine take, and below the minute after which a full sync would find it again.
- */
-const IDLE_BOUND_MS = 30_000
 /** A bucket with less than this share of its size is drawn on as fast as it fills: somebody has to wait. */
 const SCARCE_SHARE = 0.2
-/** What brings addresses: while one of their buckets is scarce, waiting is no fault of the controller. */
-const SERVING_ACTIONS = [
-  'AssignPrivateIpAddresses',
-  'CreateNetworkInterface',
-  'AttachNetworkInterface',
-  'ModifyNetworkInterfaceAttribute',
-]
-
 /** Clock, ms; `servedMs` is undefined while the resource has opened no address yet. */
 export interface NodeWait {
   readonly joinedMs: number
   readonly servedMs: number | undefined
 }
 
+/** Counts of one moment. */
+export interface WorldSupply {
+  /** Nodes that ever joined, and of them those whose resource has opened an address at some time. */
+  readonly joined: number
+  readonly served: number
+  /** Addresses open to pods, used ones included. */
+  readonly available: number
+  readonly used: number
+  readonly podsWaiting: number
+}
+
 export interface WorldParts {
-  readonly account: CloudAccount
+  readonly cloud: Pick<SimulatedCloud, 'account' | 'capacities'>
   readonly kubernetes: KubernetesSimulator
-  /** By instance type. */
-  readonly capacities: ReadonlyMap<string, NodeCapacity>
   readonly clock: Clock
 }
 
@@ -62,12 +61,14 @@ export interface WorldParts {
  */
 export class World {
   readonly #plan: WorldPlan
-  readonly #account: CloudAccount
+  readonly #kind: CloudKind
+  readonly #cloud: WorldParts['cloud']
   readonly #clock: Clock
   readonly #random: Random
   readonly #client: APIClient
+  /** Of the nodes' agents. */
+  readonly #surroundings: AgentSurroundings
   readonly #pods: PodScheduler
-  readonly #capacities: ReadonlyMap<string, NodeCapacity>
   readonly #nodes = new Map<string, SimulatedNode>()
   readonly #goneWaits: NodeWait[] = []
   readonly #violations = new Set<string>()
@@ -86,13 +87,14 @@ export class World {
   #isPopulated = false
   #isChurning = false
 
-  constructor(plan: WorldPlan, { account, kubernetes, capacities, clock }: WorldParts) {
+  constructor(plan: WorldPlan, { cloud, kubernetes, clock }: WorldParts) {
     this.#plan = plan
-    this.#account = account
+    this.#kind = CLOUDS[plan.cloud]
+    this.#cloud = cloud
     this.#clock = clock
     this.#random = seededRandom(plan.seed)
-    this.#capacities = capacities
     this.#client = new APIClient(kubernetes.router, 'berth-world')
+    this.#surroundings = agentSurroundings(kubernetes.router, clock, seededRandom(plan.seed + 2))
     this.#startMs = clock.now()
     this.#pods = new PodScheduler({
       client: this.#client,
@@ -104,17 +106,27 @@ export class World {
 
   /** Lets all nodes join, each with its pods, then starts the churn. */
   async populate(): Promise<void> {
-    const instances = this.#account.launch(this.#plan.nodes)
+    await this.joinNodes(this.#plan.nodes)
+    this.#isPopulated = true
+    if (this.#plan.podsPerSecond > 0) this.startChurn(this.#plan.podsPerSecond)
+  }
+
+  /** So many machines at once, each with its pods. */
+  async joinNodes(count: number): Promise<void> {
+    const instances = this.#cloud.account.launch(count)
     for (let start = 0; start < instances.length && !this.#stopping.signal.aborted; start += JOIN_BATCH)
       await Promise.all(instances.slice(start, start + JOIN_BATCH).map((instance) => this.#join(instance)))
-    this.#isPopulated = true
-    this.#isChurning = this.#plan.podsPerSecond > 0
-    if (this.#isChurning) void this.#pods.runChurn()
+  }
+
+  /** @param podsPerSecond that come, and as many that go, over the whole cluster (count) */
+  startChurn(podsPerSecond: number): void {
+    this.#isChurning = true
+    void this.#pods.runChurn(podsPerSecond)
   }
 
   /** One more machine. @returns the node's name */
   async addNode(): Promise<string> {
-    const [instance] = this.#account.launch(1)
+    const [instance] = this.#cloud.account.launch(1)
     assert(instance !== undefined, 'asked for one machine, got none')
     return this.#join(instance)
   }
@@ -131,7 +143,7 @@ export class World {
     const { signal } = this.#stopping
     await this.#client.request('DELETE', `${NODES_PATH}/${name}`, {}, signal)
     await this.#client.request('DELETE', `${CILIUM_NODES_PATH}/${name}`, {}, signal)
-    await this.#account.terminate(node.facts.instanceID, signal)
+    await this.#cloud.account.terminate(node.facts.instanceID, signal)
     return true
   }
 
@@ -166,7 +178,7 @@ export class World {
 
   /** Everything as it is at this moment. */
   view(): WorldView {
-    return { interfaces: this.#account.interfaces(), nodes: [...this.#nodes.values()].map((node) => node.view()) }
+    return { interfaces: this.#cloud.account.interfaces(), nodes: [...this.#nodes.values()].map((node) => node.view()) }
   }
 
   /** Looks at every address: finds broken invariants, and counts what is really there. */
@@ -201,6 +213,21 @@ export class World {
     return this.#report((node) => node.missing(this.#attached.get(node.facts.instanceID) ?? new Set()))
   }
 
+  /** What the nodes have and lack, without a look at any address. */
+  supply(): WorldSupply {
+    let served = 0
+    let available = 0
+    let used = 0
+    for (const { servedMs } of this.#goneWaits) if (servedMs !== undefined) served++
+    for (const node of this.#nodes.values()) {
+      if (node.servedMs !== undefined) served++
+      available += node.agent.ipam.availableCount
+      used += node.agent.ipam.heldCount
+    }
+    const joined = this.#nodes.size + this.#goneWaits.length
+    return { joined, served, available, used, podsWaiting: this.#pods.report().waiting }
+  }
+
   /** Ends agents, pods and whatever is still joining. The simulators stay. */
   close(): void {
     this.#stopping.abort(new Error('the simulated world ends'))
@@ -209,7 +236,7 @@ export class World {
   }
 
   async #report(missing: (node: SimulatedNode) => number): Promise<WorldReport> {
-    const calls = await this.#account.calls(this.#stopping.signal)
+    const calls = await this.#cloud.account.calls(this.#stopping.signal)
     this.#observeNeeds(calls)
     let nodesConverged = 0
     let nodesEverConverged = 0
@@ -242,21 +269,19 @@ export class World {
     }
   }
 
-  async #join({ privateIP, ...launched }: LaunchedInstance): Promise<string> {
-    const capacity = this.#capacities.get(launched.instanceType)
+  async #join(launched: LaunchedInstance): Promise<string> {
+    const capacity = this.#cloud.capacities.get(launched.instanceType)
     assert(capacity !== undefined, `a machine of type ${launched.instanceType} was not planned`)
     const ordinal = this.#nextOrdinal++
-    const facts = {
-      name: `node-${String(ordinal + 1).padStart(4, '0')}`,
-      ...launched,
-      vpcID: this.#account.vpcID,
-      internalIP: privateIP,
-    }
+    const { nodeIPAM = [{}] } = this.#plan
+    const ipam = nodeIPAM[ordinal % nodeIPAM.length] ?? {}
+    const facts = { name: `node-${String(ordinal + 1).padStart(4, '0')}`, ...launched, ipam }
     const node = new SimulatedNode({
       facts,
       capacity,
       generation: generationOf(this.#plan, ordinal),
       client: this.#client,
+      surroundings: this.#surroundings,
       clock: this.#clock,
       random: seededRandom(Math.floor(this.#random.next() * 2 ** 32)),
       updateIntervalMs: this.#plan.agentUpdateIntervalMs,
@@ -272,14 +297,14 @@ export class World {
 
   /** Somebody serves the cluster from the first call on that brings addresses; before, nobody can have forgotten a node. */
   #observeNeeds(calls: Readonly<Record<string, ActionReport>>): void {
-    const serving = SERVING_ACTIONS.flatMap((action) => calls[action] ?? [])
+    const serving = this.#kind.servingActions.flatMap((action) => calls[action] ?? [])
     const isScarce = ({ bucket }: ActionReport): boolean =>
       bucket !== undefined && bucket.tokens < bucket.size * SCARCE_SHARE
     const isBlocked = serving.length === 0 || serving.some(isScarce)
     const nowMs = this.#clock.now()
     const look = (node: SimulatedNode) => ({ nodeName: node.name, isNeedy: node.missing() > 0, isBlocked })
     this.#idle.observe([...this.#nodes.values()].map(look), nowMs)
-    this.#note(this.#idle.violations(IDLE_BOUND_MS, nowMs))
+    this.#note(this.#idle.violations(this.#kind.idleBoundMs, nowMs))
   }
 
   #note(violations: readonly Violation[]): void {

@@ -7,6 +7,9 @@ export const NODES_PATH = '/api/v1/nodes'
 export interface NodeFacts {
   /** Name of the Kubernetes node and of its CiliumNode. */
   readonly name: string
+  /** Whose machine it is; AWS by default. */
+  readonly cloud?: 'aws' | 'azure'
+  /** On Azure the machine's ARM ID, lower-cased. */
   readonly instanceID: string
   readonly instanceType: string
   readonly vpcID: string
@@ -34,7 +37,7 @@ export function nodeManifest(facts: NodeFacts, maxPods: number): JSONObject {
         'topology.kubernetes.io/zone': facts.availabilityZone,
       },
     },
-    spec: { providerID: `aws:///${facts.availabilityZone}/${facts.instanceID}` },
+    spec: { providerID: providerID(facts) },
     status: {
       addresses: [{ type: 'InternalIP', address: facts.internalIP }],
       capacity: { pods: String(maxPods) },
@@ -66,14 +69,26 @@ export function ciliumNodeManifest(facts: NodeFacts, nodeUID: string): JSONObjec
     spec: {
       'instance-id': facts.instanceID,
       addresses: [{ type: 'InternalIP', ip: facts.internalIP }],
-      eni: {
-        'instance-type': facts.instanceType,
-        'vpc-id': facts.vpcID,
-        'availability-zone': facts.availabilityZone,
-        'node-subnet-id': facts.subnetID,
-        'first-interface-index': facts.firstInterfaceIndex ?? 0,
-      },
+      ...cloudSection(facts),
       ipam: facts.ipam ?? {},
+    },
+  }
+}
+
+function providerID({ cloud, availabilityZone, instanceID }: NodeFacts): string {
+  return cloud === 'azure' ? `azure://${instanceID}` : `aws:///${availabilityZone}/${instanceID}`
+}
+
+/** What the agent of this cloud writes about the machine. Azure's has but the interface name, and that only when it is configured. */
+function cloudSection(facts: NodeFacts): JSONObject {
+  if (facts.cloud === 'azure') return { azure: {} }
+  return {
+    eni: {
+      'instance-type': facts.instanceType,
+      'vpc-id': facts.vpcID,
+      'availability-zone': facts.availabilityZone,
+      'node-subnet-id': facts.subnetID,
+      'first-interface-index': facts.firstInterfaceIndex ?? 0,
     },
   }
 }

@@ -1,7 +1,7 @@
 import { isObject } from '../json.ts'
 import type { JSONObject, JSONValue } from '../json.ts'
 
-/** One interface of `status.eni.enis`, as far as an agent reads it. */
+/** One interface of `status.eni.enis` or `status.azure.interfaces`, as far as an agent reads it. */
 export interface AttachedInterface {
   readonly id: string
   /** Its primary address. */
@@ -56,7 +56,9 @@ export function readOwnResource(object: JSONObject): OwnResource {
     pool: isObject(specIPAM['pool']) ? textsWithin(specIPAM['pool'], 'resource') : undefined,
     releaseIPs: texts(statusIPAM['release-ips']),
     used: textsWithin(statusIPAM['used'], 'owner'),
-    interfaces: readInterfaces(objectAt(status, 'eni')['enis']),
+    interfaces: isObject(status['azure'])
+      ? readAzureInterfaces(status['azure']['interfaces'])
+      : readInterfaces(objectAt(status, 'eni')['enis']),
     pools: readPools(objectAt(specIPAM, 'pools')),
     firstInterfaceIndex: numberAt(specENI, 'first-interface-index'),
     usesPrimaryAddress: specENI['use-primary-address'] === true,
@@ -81,6 +83,29 @@ function readInterfaces(value: JSONValue | undefined): ReadonlyMap<string, Attac
     })
   }
   return interfaces
+}
+
+/**
+ * Azure's have no index and no blocks, which are listed by their addresses, and a state for each address: one that is not usable yet is
+ * not the agent's.
+ */
+function readAzureInterfaces(value: JSONValue | undefined): ReadonlyMap<string, AttachedInterface> {
+  return new Map(
+    objectList(value).map((nic) => {
+      const id = textAt(nic, 'id')
+      const usable = objectList(nic['addresses']).filter((entry) => textAt(entry, 'state') === 'succeeded')
+      return [
+        id,
+        {
+          id,
+          ip: textAt(nic, 'ip'),
+          number: 0,
+          addresses: usable.map((entry) => textAt(entry, 'ip')),
+          prefixes: [],
+        },
+      ]
+    }),
+  )
 }
 
 function readPools(pools: JSONObject): Pools {

@@ -23,7 +23,7 @@ export class HandOperator {
       authorization: 'AWS4-HMAC-SHA256 Credential=operator/20260101/us-east-1/ec2/aws4_request',
     }
     const request = { method: 'POST', path: '/', query: new URLSearchParams(), headers, body }
-    return (await this.#simulators.ec2.router(request, signal)).status
+    return (await this.#simulators.cloud.router(request, signal)).status
   }
 
   /** Assigns so many addresses to the first interface of the instance. */
@@ -36,7 +36,7 @@ export class HandOperator {
   }
 
   interfacesOf(instanceID: string): readonly InterfaceView[] {
-    return this.#simulators.account.interfaces().filter((eni) => eni.instanceID === instanceID)
+    return this.#simulators.cloud.account.interfaces().filter((eni) => eni.instanceID === instanceID)
   }
 
   /** Writes what the instance has to the resource: status, then pool. */
@@ -45,7 +45,14 @@ export class HandOperator {
     const enis = Object.fromEntries(
       interfaces.map((eni) => [
         eni.id,
-        { id: eni.id, ip: eni.addresses[0]!, addresses: podAddresses(eni), prefixes: eni.prefixes },
+        {
+          id: eni.id,
+          ip: eni.addresses[0]!,
+          addresses: podAddresses(eni),
+          prefixes: eni.prefixes,
+          subnet: { cidr: '10.0.0.0/24' },
+          vpc: { 'primary-cidr': '10.0.0.0/8' },
+        },
       ]),
     )
     const pool = Object.fromEntries(

@@ -1,5 +1,4 @@
 import { afterEach, describe, expect, test } from 'vitest'
-import { NO_LATENCY } from '../../../simulators/aws/index.ts'
 import { createSimulators } from '../../../src/fleet/simulators.ts'
 import { PlanError } from '../../../src/fleet/world-plan.ts'
 import type { WorldPlan } from '../../../src/fleet/world-plan.ts'
@@ -28,7 +27,7 @@ afterEach(() => {
 async function start(parts: Partial<WorldPlan> = {}) {
   const plan = { ...PLAN, ...parts }
   const clock = new ManualClock()
-  const simulators = createSimulators(plan, clock, NO_LATENCY)
+  const simulators = createSimulators(plan, clock, 'none')
   const world = new World(plan, { ...simulators, clock })
   worlds.push(world)
   await Promise.all([world.populate(), clock.advance(100)])

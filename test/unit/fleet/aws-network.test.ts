@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { createEC2Simulator } from '../../../simulators/aws/index.ts'
-import { planNetwork } from '../../../src/fleet/network-plan.ts'
+import { planNetwork } from '../../../src/fleet/aws-network.ts'
 
 test.each([1, 2000, 39_000, 40_000, 400_000, 4_000_000])(
   'a network for %i addresses has room for them to spare',
