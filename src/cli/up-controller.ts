@@ -1,5 +1,6 @@
 import type { DestinationStream } from 'pino'
 import { loadConfig } from '../config/load.ts'
+import { CLOUD_FACTS } from '../fleet/cloud-facts.ts'
 import type { WorldEndpoints, WorldPlan } from '../fleet/world-plan.ts'
 import { findClusterAccess } from '../kubernetes/cluster-access.ts'
 import { httpsTransport } from '../kubernetes/https-transport.ts'
@@ -18,15 +19,12 @@ export interface UpControllerOptions {
   readonly destination: DestinationStream
 }
 
-/** The simulated machine has no such service: region and VPC are configured. */
+/** The simulated machine has no such service: what it would say is configured. */
 const NO_METADATA: InstanceMetadata = {
   region: () => Promise.reject(new Error('berth up has no metadata service')),
   vpcID: () => Promise.reject(new Error('berth up has no metadata service')),
   instanceID: () => Promise.reject(new Error('berth up has no metadata service')),
 }
-
-/** What the simulators' ledgers call the controller. */
-const CREDENTIALS = { accessKeyId: 'berth', secretAccessKey: 'simulator' }
 
 /**
  * The controller as `berth controller` runs it, through the same flags, kubeconfig and wires, pointed at a simulated world.
@@ -36,7 +34,7 @@ const CREDENTIALS = { accessKeyId: 'berth', secretAccessKey: 'simulator' }
 export async function startUpController(options: UpControllerOptions): Promise<ControllerHandle> {
   const { plan, endpoints, kubeconfigPath, destination } = options
   const clock = systemClock()
-  const { config } = loadConfig(controllerArguments(plan, endpoints, kubeconfigPath), {})
+  const { config } = loadConfig(controllerArguments(endpoints, kubeconfigPath), {})
   const access = await findClusterAccess({ kubeconfigPath, apiServer: '', environment: {} })
   return startController({
     config,
@@ -46,7 +44,7 @@ export async function startUpController(options: UpControllerOptions): Promise<C
     namespace: config.kubernetes.namespace,
     identity: 'berth-up',
     metadata: NO_METADATA,
-    aws: { credentials: CREDENTIALS },
+    ...CLOUD_FACTS[plan.cloud].access,
     log: createLogger({ level: config.telemetry.logLevel, destination, pretty: false, clock }),
     clock,
     random: systemRandom,
@@ -55,19 +53,14 @@ export async function startUpController(options: UpControllerOptions): Promise<C
 
 /** The command line of `berth controller` that would do the same. */
 export function controllerArguments(
-  { prefixDelegation }: WorldPlan,
-  { ec2URL, region, vpcID }: WorldEndpoints,
+  { controllerFlags }: Pick<WorldEndpoints, 'controllerFlags'>,
   kubeconfigPath: string,
 ): readonly string[] {
   return [
-    '--ipam=eni',
     '--cluster-name=berth-up',
     `--kubeconfig=${kubeconfigPath}`,
     '--k8s-namespace=kube-system',
-    `--ec2-api-endpoint=${ec2URL}`,
-    `--aws-region=${region}`,
-    `--aws-vpc-id=${vpcID}`,
-    `--aws-enable-prefix-delegation=${prefixDelegation}`,
+    ...controllerFlags,
     '--operator-prometheus-serve-addr=127.0.0.1:0',
     // Calls may wait in long queues here, and a person waits for the prompt.
     '--shutdown-grace-period=4s',

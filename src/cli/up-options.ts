@@ -1,5 +1,6 @@
-import { AGENT_GENERATIONS } from '../fleet/world-plan.ts'
-import type { AgentGenerations, WorldPlan } from '../fleet/world-plan.ts'
+import { CLOUD_FACTS } from '../fleet/cloud-facts.ts'
+import { AGENT_GENERATIONS, CLOUD_NAMES } from '../fleet/world-plan.ts'
+import type { AgentGenerations, CloudName, WorldPlan } from '../fleet/world-plan.ts'
 import {
   UsageError,
   choiceOption,
@@ -12,7 +13,7 @@ import {
 import type { CommandOptions } from './command-options.ts'
 import { readThrottle } from './option-files.ts'
 
-/** Nodes that the address plan of the simulated VPC is made for (count). */
+/** Nodes that the address plan of a simulated network is made for (count). */
 const MAX_NODES = 2000
 const MAX_PODS_PER_NODE = 250
 const MAX_PODS_PER_SECOND = 1000
@@ -20,14 +21,13 @@ const MAX_SEED = 2 ** 31 - 1
 const MAX_TIMEOUT_SECONDS = 86_400
 /** Real agents report every 15 s; a person who watches should not have to wait for that (ms). */
 const AGENT_UPDATE_INTERVAL_MS = 1000
-/** Clouds that have a name here, and those of them that are built. */
-const KNOWN_CLOUDS = ['aws', 'azure', 'alibabacloud']
-const BUILT_CLOUDS = ['aws']
+/** Clouds that have a name here; those of `CLOUD_NAMES` are built. */
+const KNOWN_CLOUDS = [...CLOUD_NAMES, 'alibabacloud']
 
 interface RawOptions {
   readonly cloud: string
   readonly nodes: number
-  readonly instanceType: string
+  readonly instanceType: string | undefined
   readonly prefixDelegation: boolean
   readonly podsPerNode: number | undefined
   readonly churn: number
@@ -40,9 +40,13 @@ interface RawOptions {
 }
 
 const OPTIONS: CommandOptions<RawOptions> = {
-  cloud: textOption('simulated cloud: aws', 'CLOUD', 'aws'),
+  cloud: textOption(`simulated cloud: ${CLOUD_NAMES.join(' or ')}`, 'CLOUD', 'aws'),
   nodes: wholeNumber('nodes of the cluster', 1, MAX_NODES, 50),
-  instanceType: textOption('EC2 instance type of the nodes', 'TYPE', 'm5.large'),
+  instanceType: textOption(
+    `instance type of the nodes (${CLOUD_NAMES.map((name) => CLOUD_FACTS[name].defaultInstanceType).join('; ')})`,
+    'TYPE',
+    undefined,
+  ),
   prefixDelegation: switchOption('delegate /28 prefixes in place of single addresses'),
   podsPerNode: numberOption('pods that each node starts with (10, or as many as fit)', {
     min: 0,
@@ -73,7 +77,7 @@ export interface UpOptions {
 
 export const UP_HELP = `berth up [options]
 
-Runs the controller against simulated EC2 and Kubernetes APIs, with nodes, agents and pods that come and go.
+Runs the controller against the simulated APIs of a cloud and of Kubernetes, with nodes, agents and pods that come and go.
 
 ${describeOptions(OPTIONS)}
 `
@@ -82,11 +86,19 @@ ${describeOptions(OPTIONS)}
 export function parseUpOptions(args: readonly string[]): UpOptions | 'help' {
   const raw = parseCommandLine(OPTIONS, args)
   if (raw === 'help') return 'help'
-  checkCloud(raw.cloud)
-  const { nodes, instanceType, prefixDelegation, podsPerNode, churn, agentGeneration, seed } = raw
+  const cloud = readCloud(raw.cloud)
+  const {
+    nodes,
+    instanceType = CLOUD_FACTS[cloud].defaultInstanceType,
+    prefixDelegation,
+    podsPerNode,
+    churn,
+    agentGeneration,
+    seed,
+  } = raw
   return {
     plan: {
-      cloud: 'aws',
+      cloud,
       nodes,
       instanceType,
       prefixDelegation,
@@ -107,10 +119,11 @@ function wholeNumber(help: string, min: number, max: number, defaultValue: numbe
   return numberOption(help, { min, max, isWhole: true, defaultValue })
 }
 
-function checkCloud(cloud: string): void {
-  if (BUILT_CLOUDS.includes(cloud)) return
-  if (KNOWN_CLOUDS.includes(cloud))
-    throw new UsageError(`--cloud ${cloud}: not built yet; built are ${BUILT_CLOUDS.join(', ')}`)
-  const read = choiceOption('', KNOWN_CLOUDS, 'aws').read(cloud)
-  throw new UsageError(`--cloud ${cloud}: ${'problem' in read ? read.problem : ''}`)
+function readCloud(text: string): CloudName {
+  const built = CLOUD_NAMES.find((name) => name === text)
+  if (built !== undefined) return built
+  if (KNOWN_CLOUDS.includes(text))
+    throw new UsageError(`--cloud ${text}: not built yet; built are ${CLOUD_NAMES.join(', ')}`)
+  const read = choiceOption('', KNOWN_CLOUDS, 'aws').read(text)
+  throw new UsageError(`--cloud ${text}: ${'problem' in read ? read.problem : ''}`)
 }

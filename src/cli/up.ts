@@ -113,7 +113,7 @@ function startIn(
 ): Promise<ControllerHandle> {
   const kubeconfigPath = join(folder, 'kubeconfig')
   writeFileSync(kubeconfigPath, endpoints.kubeconfig, { mode: 0o600 })
-  display.announce(exportLines(endpoints, kubeconfigPath))
+  display.announce([...endpoints.exportLines, `export KUBECONFIG=${kubeconfigPath}`])
   const log = logTail(KEPT_LOG_LINES, (line) => display.problem(line))
   display.showLog(log.lines)
   return startUpController({ plan, endpoints, kubeconfigPath, destination: log.destination })
@@ -173,14 +173,6 @@ class Goal {
       this.#isVerifying = false
     }
   }
-}
-
-function exportLines({ ec2URL, region }: WorldEndpoints, kubeconfigPath: string): readonly string[] {
-  return [
-    `export AWS_ENDPOINT_URL_EC2=${ec2URL}`,
-    `export AWS_REGION=${region} AWS_ACCESS_KEY_ID=berth AWS_SECRET_ACCESS_KEY=simulator`,
-    `export KUBECONFIG=${kubeconfigPath}`,
-  ]
 }
 
 /** Rejects when the run is over first. */

@@ -32,24 +32,28 @@ function file(name: string, content: string): string {
 }
 
 describe('berth simulators', () => {
-  test('answers on both wires, prints lines to paste, and ends with a signal', async () => {
-    const running = runSimulators(['--ec2-port', '0', '--kubernetes-port', '0', '--latency', 'none'])
+  test('answers on every wire, prints lines to paste, and ends with a signal', async () => {
+    const running = runSimulators(['--ec2-port', '0', '--arm-port', '0', '--kubernetes-port', '0', '--latency', 'none'])
     await vi.waitFor(() => expect(out).toContain('export AWS_ENDPOINT_URL_EC2='))
     const ec2URL = /AWS_ENDPOINT_URL_EC2=(\S+)/.exec(out)![1]!
+    const armURL = /AZURE_RESOURCE_MANAGER_ENDPOINT=(\S+)/.exec(out)![1]!
     const kubernetesURL = /--server (\S+)'/.exec(out)![1]!
     expect((await fetch(`${ec2URL}/_berth/health`)).status).toBe(200)
+    const headers = { Metadata: 'true' }
+    const metadata = `${armURL}/metadata/instance/compute/subscriptionId?api-version=2019-06-01&format=text`
+    expect(out).toContain(`AZURE_SUBSCRIPTION_ID=${await (await fetch(metadata, { headers })).text()} `)
     expect(await (await fetch(`${kubernetesURL}/apis/cilium.io/v2/ciliumnodes`)).json()).toMatchObject({ items: [] })
     process.emit('SIGTERM')
     expect(await running).toBe(0)
     await expect(fetch(`${ec2URL}/_berth/health`)).rejects.toThrow()
   })
 
-  test.each(['--ec2-port', '--kubernetes-port'])('a taken %s is one clear line', async (option) => {
+  test.each(['--ec2-port', '--arm-port', '--kubernetes-port'])('a taken %s is one clear line', async (option) => {
     const other = createServer()
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
     const { port } = other.address() as AddressInfo
-    const free = option === '--ec2-port' ? '--kubernetes-port' : '--ec2-port'
-    expect(await runSimulators([option, String(port), free, '0'])).toBe(1)
+    const free = ['--ec2-port', '--arm-port', '--kubernetes-port'].filter((other) => other !== option)
+    expect(await runSimulators([option, String(port), ...free.flatMap((name) => [name, '0'])])).toBe(1)
     expect(err).toBe(
       `berth simulators: Cannot listen on 127.0.0.1:${port}: the port is taken; choose another one, or 0 for a free one\n`,
     )
@@ -60,6 +64,9 @@ describe('berth simulators', () => {
     { args: ['--ec2-prot', '1'], message: 'unknown option --ec2-prot; did you mean --ec2-port?' },
     { args: ['--latency', 'slow'], message: '--latency slow: ' },
     { args: ['--denied', 'AKIABAD=never'], message: '--denied AKIABAD=never: ' },
+    { args: ['--arm-denied', 'client=never'], message: '--arm-denied client=never: ' },
+    { args: ['--arm-world', '/no/such/file'], message: '--arm-world /no/such/file: no such file' },
+    { args: ['--arm-throttle', '/no/such/file'], message: '--arm-throttle /no/such/file: no such file' },
     { args: ['--world', '/no/such/file'], message: '--world /no/such/file: no such file' },
     { args: ['--throttle', '/no/such/file'], message: '--throttle /no/such/file: no such file' },
   ])('$args is refused in one line', async ({ args, message }) => {
