@@ -2,6 +2,7 @@ import type { AdapterRegistry } from '../adapter.ts'
 import type { Suite } from '../load-vectors.ts'
 import { agentAdapters } from './agent.ts'
 import { awsAdapters } from './aws.ts'
+import { azureAdapters } from './azure.ts'
 import { controllerAdapters } from './controller.ts'
 import { coreAdapters } from './core.ts'
 
@@ -9,7 +10,7 @@ import { coreAdapters } from './core.ts'
 export const ALL_ADAPTERS: Readonly<Record<Suite, AdapterRegistry>> = {
   core: { ...coreAdapters, ...controllerAdapters },
   aws: awsAdapters,
-  azure: {},
+  azure: azureAdapters,
   alibabacloud: {},
   agent: agentAdapters,
 }
