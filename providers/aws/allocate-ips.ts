@@ -8,6 +8,8 @@ import type { AddressReservation } from './dense-addresses.ts'
 import { isChoiceRefused } from './errors.ts'
 import { fallbackCount, isPrefixDelegated, wouldBePrefixDelegated, type NodeFacts } from './plan.ts'
 import type { PrefixSupply } from './prefix-supply.ts'
+import { isOwnRefusal, noRoom } from './subnet-room.ts'
+import type { Claim } from './subnet-room.ts'
 import type { ENI } from './types.ts'
 
 /** What a call put on an interface, as EC2 answered. */
@@ -28,6 +30,8 @@ export interface AllocationDependencies {
   readonly onAssigned: (interfaceID: string, assigned: AssignedAddresses) => void
   /** The subnet refused so many single addresses (count). */
   readonly onSubnetExhausted: (subnetID: string, refusedCount: number) => void
+  /** So many addresses of a subnet, or as many as are left, for a call that is about to be made; undefined: none is left. */
+  readonly claimAddresses: (subnetID: string, count: number) => Claim | undefined
   /** Addresses beside those that are taken already; undefined: EC2 chooses. */
   readonly reserveAddresses: (subnetID: string, count: number) => AddressReservation | undefined
 }
@@ -76,6 +80,23 @@ function freeSlots({ interfaces, limits, spec }: NodeFacts, interfaceID: string,
   return eni === undefined || limits === undefined ? 0 : fallbackCount(eni, wanted, limits, spec.usesPrimaryAddress)
 }
 
+/** Makes a call with addresses of the interface's subnet that no other call counts on meanwhile. @throws CloudAPIError */
+async function withClaim<T>(
+  interfaceID: string,
+  count: number,
+  deps: AllocationDependencies,
+  call: (claim: Claim, subnetID: string) => Promise<T>,
+): Promise<T> {
+  const subnetID = deps.interfaceNow(interfaceID)?.subnet.id ?? ''
+  const claim = deps.claimAddresses(subnetID, count)
+  if (claim === undefined) throw noRoom(subnetID, 'AssignPrivateIpAddresses')
+  try {
+    return await call(claim, subnetID)
+  } finally {
+    claim.end()
+  }
+}
+
 /** @returns addresses of the new prefixes (count), or undefined when the subnet has no free block. @throws CloudAPIError */
 async function assignPrefixes(
   interfaceID: string,
@@ -83,16 +104,23 @@ async function assignPrefixes(
   deps: AllocationDependencies,
   context: CallContext,
 ): Promise<number | undefined> {
-  try {
-    const prefixes = await deps.api.assignIPv4Prefixes(interfaceID, prefixCeil(wanted), context)
-    deps.onAssigned(interfaceID, { prefixes })
-    return prefixes.length * PREFIX_SIZE
-  } catch (error) {
-    if (!(error instanceof CloudAPIError) || error.reason !== 'prefixExhausted') throw error
+  return withClaim(interfaceID, prefixCeil(wanted) * PREFIX_SIZE, deps, async (claim, subnetID) => {
+    const count = Math.floor(claim.count / PREFIX_SIZE)
+    try {
+      // Fewer addresses than a block has: EC2 would refuse.
+      const prefixes =
+        count === 0 ? undefined : await deps.api.assignIPv4Prefixes(interfaceID, count, context, claim.admit)
+      if (prefixes !== undefined) {
+        deps.onAssigned(interfaceID, { prefixes })
+        return prefixes.length * PREFIX_SIZE
+      }
+    } catch (error) {
+      if (!(error instanceof CloudAPIError) || error.reason !== 'prefixExhausted') throw error
+    }
     deps.log.warn({ node: deps.node, interfaceID }, 'No free prefix in the subnet, using addresses')
-    deps.prefixSupply.refused(deps.interfaceNow(interfaceID)?.subnet.id ?? '')
+    deps.prefixSupply.refused(subnetID)
     return undefined
-  }
+  })
 }
 
 /**
@@ -114,29 +142,31 @@ async function assignAddresses(
     })
     return { kind: 'failed', error, isInstanceRunning: true }
   }
-  const before = new Set(deps.interfaceNow(interfaceID)?.addresses)
-  try {
-    const assigned =
-      (await assignDense(interfaceID, count, deps, context)) ?? (await assignAny(interfaceID, count, deps, context))
-    return { kind: 'allocated', addressCount: assigned.filter((address) => !before.has(address)).length }
-  } catch (error) {
-    if (error instanceof CloudAPIError && error.kind === 'exhausted')
-      deps.onSubnetExhausted(deps.interfaceNow(interfaceID)?.subnet.id ?? '', count)
-    throw error
-  }
+  return withClaim(interfaceID, count, deps, async (claim, subnetID) => {
+    const before = new Set(deps.interfaceNow(interfaceID)?.addresses)
+    try {
+      const assigned =
+        (await assignDense(interfaceID, claim, deps, context)) ?? (await assignAny(interfaceID, claim, deps, context))
+      return { kind: 'allocated', addressCount: assigned.filter((address) => !before.has(address)).length }
+    } catch (error) {
+      if (error instanceof CloudAPIError && error.kind === 'exhausted' && !isOwnRefusal(error))
+        deps.onSubnetExhausted(subnetID, claim.count)
+      throw error
+    }
+  })
 }
 
 /** Beside addresses that are taken already. @returns undefined when there is no such choice, or EC2 refuses it */
 async function assignDense(
   interfaceID: string,
-  count: number,
+  { count, admit }: Claim,
   deps: AllocationDependencies,
   context: CallContext,
 ): Promise<readonly string[] | undefined> {
   const reservation = deps.reserveAddresses(deps.interfaceNow(interfaceID)?.subnet.id ?? '', count)
   if (reservation === undefined) return undefined
   try {
-    const addresses = await deps.api.assignPrivateIPAddresses(interfaceID, reservation.addresses, context)
+    const addresses = await deps.api.assignPrivateIPAddresses(interfaceID, reservation.addresses, context, admit)
     deps.onAssigned(interfaceID, { addresses })
     reservation.end()
     return addresses
@@ -153,11 +183,11 @@ async function assignDense(
 /** Wherever EC2 likes. */
 async function assignAny(
   interfaceID: string,
-  count: number,
+  { count, admit }: Claim,
   deps: AllocationDependencies,
   context: CallContext,
 ): Promise<readonly string[]> {
-  const addresses = await deps.api.assignPrivateIPAddresses(interfaceID, count, context)
+  const addresses = await deps.api.assignPrivateIPAddresses(interfaceID, count, context, admit)
   deps.onAssigned(interfaceID, { addresses })
   return addresses
 }

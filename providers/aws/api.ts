@@ -11,9 +11,11 @@ import {
   type CreateNetworkInterfaceCommandInput,
   type EC2Client,
 } from '@aws-sdk/client-ec2'
+import type { DestructionSubject, DestructiveContext } from '../../src/ipam/destruction.ts'
 import type { Tags } from '../../src/ipam/types.ts'
 import type { CallContext } from '../../src/runtime/call-priority.ts'
-import { EC2Caller, requestFilters, type EC2CallerDependencies } from './ec2-caller.ts'
+import type { Clock } from '../../src/runtime/clock.ts'
+import { EC2Caller, requestFilters, type Admission, type EC2CallerDependencies } from './ec2-caller.ts'
 import { unusableAnswer } from './errors.ts'
 import { tagFilters } from './filters.ts'
 import { EC2Listings } from './listings.ts'
@@ -38,6 +40,8 @@ export interface CreateInterfaceRequest {
 /** A created interface; details are absent when the answer had them malformed. */
 export interface CreatedInterface {
   readonly interfaceID: string
+  /** When the answer came (monotonic ms). */
+  readonly answeredAtMs: number
   readonly eni: ListedInterface['eni'] | undefined
 }
 
@@ -53,11 +57,13 @@ export class EC2API {
   readonly listings: EC2Listings
   readonly #caller: EC2Caller
   readonly #client: Pick<EC2Client, 'send'>
+  readonly #clock: Clock
 
   /** @param pageSize `maxResultsPerCall`: items a page (count); 0 = unpaged until EC2 refuses it */
   constructor(deps: EC2CallerDependencies, pageSize: number) {
     this.#caller = new EC2Caller(deps, pageSize)
     this.#client = deps.client
+    this.#clock = deps.clock
     this.listings = new EC2Listings(this.#caller, deps.client, deps.log)
   }
 
@@ -67,32 +73,45 @@ export class EC2API {
   }
 
   /** @throws CloudAPIError: kind `unavailable` = it may exist; repeat with the same token to find out */
-  async createNetworkInterface(request: CreateInterfaceRequest, context: CallContext): Promise<CreatedInterface> {
-    const output = await this.#caller.call('CreateNetworkInterface', context, () =>
-      this.#client.send(
-        new CreateNetworkInterfaceCommand({
-          SubnetId: request.subnetID,
-          Description: request.description,
-          Groups: [...request.groupIDs],
-          ...addressParameters(request),
-          ...(request.wantsIPv6Prefix && { Ipv6PrefixCount: 1 }),
-          ...(Object.keys(request.tags).length > 0 && {
-            TagSpecifications: [
-              {
-                ResourceType: 'network-interface',
-                Tags: Object.entries(request.tags).map(([Key, Value]) => ({ Key, Value })),
-              },
-            ],
+  async createNetworkInterface(
+    request: CreateInterfaceRequest,
+    context: CallContext,
+    admit?: Admission,
+  ): Promise<CreatedInterface> {
+    const output = await this.#caller.call(
+      'CreateNetworkInterface',
+      context,
+      () =>
+        this.#client.send(
+          new CreateNetworkInterfaceCommand({
+            SubnetId: request.subnetID,
+            Description: request.description,
+            Groups: [...request.groupIDs],
+            ...addressParameters(request),
+            ...(request.wantsIPv6Prefix && { Ipv6PrefixCount: 1 }),
+            ...(Object.keys(request.tags).length > 0 && {
+              TagSpecifications: [
+                {
+                  ResourceType: 'network-interface',
+                  Tags: Object.entries(request.tags).map(([Key, Value]) => ({ Key, Value })),
+                },
+              ],
+            }),
+            ClientToken: request.clientToken,
           }),
-          ClientToken: request.clientToken,
-        }),
-      ),
+        ),
+      true,
+      admit,
     )
     const interfaceID = output.NetworkInterface?.NetworkInterfaceId
     if (output.NetworkInterface === undefined || interfaceID === undefined)
       throw unusableAnswer('CreateNetworkInterface', 'network interface')
     const parsed = parseInterface(output.NetworkInterface)
-    return { interfaceID, eni: parsed.kind === 'parsed' ? parsed.listed.eni : undefined }
+    return {
+      interfaceID,
+      answeredAtMs: this.#clock.now(),
+      eni: parsed.kind === 'parsed' ? parsed.listed.eni : undefined,
+    }
   }
 
   /** @returns the attachment's ID. @throws CloudAPIError: kind `unavailable` = it may be attached */
@@ -127,15 +146,25 @@ export class EC2API {
     )
   }
 
-  /** EC2 refuses it for an attached interface. @throws CloudAPIError */
-  async deleteNetworkInterface(interfaceID: string, context: CallContext): Promise<void> {
-    await this.#caller.call('DeleteNetworkInterface', context, () =>
+  /**
+   * EC2 refuses it for an attached interface.
+   *
+   * @param of whose it was to be, where that is known
+   * @throws CloudAPIError
+   */
+  async deleteNetworkInterface(
+    interfaceID: string,
+    context: DestructiveContext,
+    of: DestructionSubject = {},
+  ): Promise<void> {
+    await this.#caller.destroy('DeleteNetworkInterface', { ...of, interfaceID }, context, () =>
       this.#client.send(new DeleteNetworkInterfaceCommand({ NetworkInterfaceId: interfaceID })),
     )
   }
 
   /**
    * @param wanted how many (count), or which ones
+   * @param admit asked when it is the call's turn
    * @returns the addresses that EC2 says it assigned
    * @throws CloudAPIError: kind `unavailable` = it may have; `taken` = one of the named ones is in use
    */
@@ -143,29 +172,35 @@ export class EC2API {
     interfaceID: string,
     wanted: number | readonly string[],
     context: CallContext,
+    admit?: Admission,
   ): Promise<readonly string[]> {
-    const output = await this.#caller.call('AssignPrivateIpAddresses', context, () =>
-      this.#client.send(
-        new AssignPrivateIpAddressesCommand({
-          NetworkInterfaceId: interfaceID,
-          ...(typeof wanted === 'number'
-            ? { SecondaryPrivateIpAddressCount: wanted }
-            : { PrivateIpAddresses: [...wanted] }),
-        }),
-      ),
-    )
+    const command = new AssignPrivateIpAddressesCommand({
+      NetworkInterfaceId: interfaceID,
+      ...(typeof wanted === 'number'
+        ? { SecondaryPrivateIpAddressCount: wanted }
+        : { PrivateIpAddresses: [...wanted] }),
+    })
+    const send = () => this.#client.send(command)
+    const output = await this.#caller.call('AssignPrivateIpAddresses', context, send, true, admit)
     if (output.AssignedPrivateIpAddresses === undefined)
       throw unusableAnswer('AssignPrivateIpAddresses', 'list of assigned addresses')
     return output.AssignedPrivateIpAddresses.flatMap(({ PrivateIpAddress }) => PrivateIpAddress ?? [])
   }
 
-  /** @returns the /28 blocks that EC2 says it assigned. @throws CloudAPIError: kind `unavailable` = it may have */
-  async assignIPv4Prefixes(interfaceID: string, count: number, context: CallContext): Promise<readonly string[]> {
-    const output = await this.#caller.call('AssignPrivateIpAddresses', context, () =>
-      this.#client.send(
-        new AssignPrivateIpAddressesCommand({ NetworkInterfaceId: interfaceID, Ipv4PrefixCount: count }),
-      ),
-    )
+  /**
+   * @param admit asked when it is the call's turn
+   * @returns the /28 blocks that EC2 says it assigned
+   * @throws CloudAPIError: kind `unavailable` = it may have
+   */
+  async assignIPv4Prefixes(
+    interfaceID: string,
+    count: number,
+    context: CallContext,
+    admit?: Admission,
+  ): Promise<readonly string[]> {
+    const command = new AssignPrivateIpAddressesCommand({ NetworkInterfaceId: interfaceID, Ipv4PrefixCount: count })
+    const send = () => this.#client.send(command)
+    const output = await this.#caller.call('AssignPrivateIpAddresses', context, send, true, admit)
     if (output.AssignedIpv4Prefixes === undefined)
       throw unusableAnswer('AssignPrivateIpAddresses', 'list of assigned prefixes')
     return output.AssignedIpv4Prefixes.flatMap(({ Ipv4Prefix }) => Ipv4Prefix ?? [])
@@ -183,9 +218,10 @@ export class EC2API {
   async unassignPrivateIPAddresses(
     interfaceID: string,
     addresses: readonly string[],
-    context: CallContext,
+    context: DestructiveContext,
+    of: DestructionSubject = {},
   ): Promise<void> {
-    await this.#caller.call('UnassignPrivateIpAddresses', context, () =>
+    await this.#caller.destroy('UnassignPrivateIpAddresses', { ...of, interfaceID, addresses }, context, () =>
       this.#client.send(
         new UnassignPrivateIpAddressesCommand({ NetworkInterfaceId: interfaceID, PrivateIpAddresses: [...addresses] }),
       ),
@@ -193,8 +229,13 @@ export class EC2API {
   }
 
   /** @throws CloudAPIError: kind `unavailable` = they may be gone */
-  async unassignIPv4Prefixes(interfaceID: string, prefixes: readonly string[], context: CallContext): Promise<void> {
-    await this.#caller.call('UnassignPrivateIpAddresses', context, () =>
+  async unassignIPv4Prefixes(
+    interfaceID: string,
+    prefixes: readonly string[],
+    context: DestructiveContext,
+    of: DestructionSubject = {},
+  ): Promise<void> {
+    await this.#caller.destroy('UnassignPrivateIpAddresses', { ...of, interfaceID, cidrs: prefixes }, context, () =>
       this.#client.send(
         new UnassignPrivateIpAddressesCommand({ NetworkInterfaceId: interfaceID, Ipv4Prefixes: [...prefixes] }),
       ),

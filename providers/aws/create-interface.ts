@@ -1,13 +1,22 @@
 import type { CreateInterfaceCondition, CreateInterfaceOutcome, Logger } from '../../src/ipam/contracts.ts'
 import { CloudAPIError, LimitsNotFoundError } from '../../src/ipam/errors.ts'
+import { PREFIX_SIZE } from '../../src/ipam/ip-range.ts'
 import type { AllocationAction, Limits } from '../../src/ipam/types.ts'
 import type { CallContext } from '../../src/runtime/call-priority.ts'
 import type { CreatedInterface, CreateInterfaceRequest, EC2API } from './api.ts'
-import { createOnce, REPEAT_WAIT_MS, undoCreation, type SafeCreationDependencies } from './create-once.ts'
+import {
+  createOnce,
+  creationProof,
+  REPEAT_WAIT_MS,
+  undoCreation,
+  type SafeCreationDependencies,
+} from './create-once.ts'
 import type { AddressReservation } from './dense-addresses.ts'
 import { isChoiceRefused, wrapError } from './errors.ts'
 import { isPrefixDelegated, nextDeviceIndex, planInterface, type InterfacePlan } from './plan.ts'
 import { chooseSecurityGroups, chooseSubnet, siblingSubnets, type Infrastructure } from './plan-placement.ts'
+import { isOwnRefusal, noRoom } from './subnet-room.ts'
+import type { Claim } from './subnet-room.ts'
 import type { ENI, ENISpec } from './types.ts'
 
 /** Attachments tried while the device index turns out to be taken (count). @source cilium pkg/aws/ipam/node.go, maxAttachRetries */
@@ -40,6 +49,8 @@ export interface CreationDependencies extends SafeCreationDependencies {
   readonly onPrefixesExhausted: (subnetID: string) => void
   /** Whether a node that fell back to single addresses tries prefixes again in this subnet. */
   readonly returnsToPrefixes: (subnetID: string) => boolean
+  /** So many addresses of a subnet, or as many as are left, for a call that is about to be made; undefined: none is left. */
+  readonly claimAddresses: (subnetID: string, count: number) => Claim | undefined
   /** Addresses beside those that are taken already; undefined: EC2 chooses. */
   readonly reserveAddresses: (subnetID: string, count: number) => AddressReservation | undefined
   /** Interfaces created and about to be attached, by ID: garbage collection keeps off them. */
@@ -211,10 +222,47 @@ async function createOrFail(
   }
 }
 
-/** With addresses of our own choice where there is one, and of EC2's where that is refused. @throws CloudAPIError */
+/**
+ * With as many addresses as the subnet has left, and none that another call counts on meanwhile.
+ *
+ * @throws CloudAPIError; of our own where the subnet has not enough for a primary address and what makes an interface worth it
+ */
 async function createPlanned(
   base: PlacedRequest,
   plan: InterfacePlan,
+  deps: CreationDependencies,
+  context: CallContext,
+): Promise<Creation> {
+  const { subnetID } = base
+  const { addressCount, prefixCount } = plan
+  const claim = deps.claimAddresses(subnetID, 1 + (prefixCount > 0 ? prefixCount * PREFIX_SIZE : addressCount))
+  if (claim === undefined) throw noRoom(subnetID, 'CreateNetworkInterface', prefixCount > 0)
+  try {
+    const granted = withinClaim(plan, claim.count - 1)
+    if (granted === undefined) throw noRoom(subnetID, 'CreateNetworkInterface', prefixCount > 0)
+    return await createFilled(base, granted, claim, deps, context)
+  } finally {
+    claim.end()
+  }
+}
+
+/** What fits into so many addresses beside the primary one; undefined: nothing of what is wanted. */
+function withinClaim({ addressCount, prefixCount }: InterfacePlan, room: number): InterfacePlan | undefined {
+  if (prefixCount > 0) {
+    const prefixes = Math.min(prefixCount, Math.floor(room / PREFIX_SIZE))
+    return prefixes <= 0
+      ? undefined
+      : { addressCount: Math.min(addressCount, prefixes * PREFIX_SIZE), prefixCount: prefixes }
+  }
+  if (addressCount > 0 && room <= 0) return undefined
+  return { addressCount: Math.min(addressCount, room), prefixCount: 0 }
+}
+
+/** With addresses of our own choice where there is one, and of EC2's where that is refused. @throws CloudAPIError */
+async function createFilled(
+  base: PlacedRequest,
+  plan: InterfacePlan,
+  { admit }: Claim,
   deps: CreationDependencies,
   context: CallContext,
 ): Promise<Creation> {
@@ -224,7 +272,7 @@ async function createPlanned(
   const reservation = deps.reserveAddresses(base.subnetID, 1 + (prefixCount > 0 ? 0 : addressCount))
   if (reservation !== undefined) {
     try {
-      const created = await createOnce({ ...request, addresses: reservation.addresses }, deps, context)
+      const created = await createOnce({ ...request, addresses: reservation.addresses }, deps, context, admit)
       return { ...result, created, reservation }
     } catch (error) {
       if (!isChoiceRefused(error)) {
@@ -234,7 +282,7 @@ async function createPlanned(
       reservation.refused()
     }
   }
-  return { ...result, created: await createOnce(request, deps, context), reservation: undefined }
+  return { ...result, created: await createOnce(request, deps, context, admit), reservation: undefined }
 }
 
 function createFailure(
@@ -243,7 +291,8 @@ function createFailure(
   plan: InterfacePlan,
   deps: CreationDependencies,
 ): StepFailure {
-  if (error.kind === 'exhausted' && plan.prefixCount === 0) deps.onSubnetExhausted(subnetID, plan.addressCount + 1)
+  if (error.kind === 'exhausted' && plan.prefixCount === 0 && !isOwnRefusal(error))
+    deps.onSubnetExhausted(subnetID, plan.addressCount + 1)
   return new StepFailure('unableToCreateENI', wrapError('unable to create ENI', error))
 }
 
@@ -314,12 +363,14 @@ async function isAttachedAfterAll(
   context: CallContext,
 ): Promise<boolean> {
   try {
-    await deps.api.deleteNetworkInterface(created.interfaceID, context)
+    const proof = creationProof(created, 'attachment not answered')
+    const { priority, reason, signal } = context
+    await deps.api.deleteNetworkInterface(created.interfaceID, { priority, reason, signal, proof }, deps.owner)
     deps.onSubnetChanged(created.eni?.subnet.id ?? '', created.eni?.addresses.length ?? 0)
     return false
   } catch (error) {
     if (error instanceof CloudAPIError && error.kind === 'conflict') return true
-    undoCreation(created, deps)
+    undoCreation(created, deps, 'attachment not answered')
     if (error instanceof CloudAPIError) return false
     throw error
   }

@@ -1,7 +1,8 @@
 import { EC2Client, type EC2ClientConfig } from '@aws-sdk/client-ec2'
-import { NodeHttpHandler } from '@smithy/node-http-handler'
+import { NodeHttpHandler, type NodeHttpHandlerOptions } from '@smithy/node-http-handler'
 import type { APIBudget } from '../../src/budget/contracts.ts'
 import type { AllocationImplementation, CloudCallMetrics, Logger } from '../../src/ipam/contracts.ts'
+import type { DestructionGuard } from '../../src/ipam/destruction.ts'
 import type { CallContext } from '../../src/runtime/call-priority.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Random } from '../../src/runtime/random.ts'
@@ -22,6 +23,8 @@ import type { AWSProviderConfig } from './types.ts'
 
 export type { AWSProviderConfig } from './types.ts'
 export { EC2_BUCKETS } from './buckets.ts'
+export { dryRunClient } from './dry-run-client.ts'
+export type { DryRunObserver } from './dry-run-client.ts'
 export { isThrottled } from './errors.ts'
 
 export interface AWSProviderDependencies {
@@ -33,6 +36,8 @@ export interface AWSProviderDependencies {
   readonly random: Random
   readonly log: Logger
   readonly metrics: CloudCallMetrics
+  /** Stands in front of every call that gives something back; absent: nobody asks. */
+  readonly guard?: DestructionGuard
   /** Ends work in the background and shared reads; absent: they end when they are done or have failed for good. */
   readonly signal?: AbortSignal
 }
@@ -53,11 +58,13 @@ const REQUEST_TIMEOUT_MS = 60_000
  *
  * @param options.endpoint URL; absent: the region's own, or what `AWS_ENDPOINT_URL_EC2` says
  * @param options.requestHandler answers in process; absent: over HTTP
+ * @param options.agents make the connections (proxy, certificate authorities); absent: the SDK's own
  */
 export function createEC2Client(options: {
   readonly region: string
   readonly endpoint?: string
   readonly requestHandler?: NonNullable<EC2ClientConfig['requestHandler']>
+  readonly agents?: NonNullable<Pick<NodeHttpHandlerOptions, 'httpAgent' | 'httpsAgent'>>
   readonly credentials?: NonNullable<EC2ClientConfig['credentials']>
 }): EC2Client {
   return new EC2Client({
@@ -69,6 +76,7 @@ export function createEC2Client(options: {
         connectionTimeout: CONNECTION_TIMEOUT_MS,
         requestTimeout: REQUEST_TIMEOUT_MS,
         throwOnRequestTimeout: true,
+        ...options.agents,
       }),
     ...(options.endpoint !== undefined && { endpoint: options.endpoint }),
     ...(options.credentials !== undefined && { credentials: options.credentials }),
@@ -107,7 +115,7 @@ export function createAWSProvider(config: AWSProviderConfig, deps: AWSProviderDe
   const { clock, random, log } = deps
   const signal = deps.signal ?? new AbortController().signal
   const api = new EC2API({ ...deps, firstPageSizes: FIRST_PAGE_SIZES }, config.maxResultsPerCall)
-  const infrastructure = new InfrastructureCache(api.listings, config)
+  const infrastructure = new InfrastructureCache(api.listings, config, clock)
   const dense = config.choosesAddresses ? new DenseAddresses() : undefined
   const instances = new InstancesManager(config, {
     listings: api.listings,
@@ -117,9 +125,12 @@ export function createAWSProvider(config: AWSProviderConfig, deps: AWSProviderDe
     signal,
     ...(dense !== undefined && { dense }),
   })
+  // The slots of a card whose interfaces are left alone are nobody's.
+  const countsOnlyFirstCard = config.countsOnlyFirstNetworkCard || config.isFirstCardOnly
   const limits = new LimitsTable({
-    read: (context) => api.listings.describeInstanceTypes(config.countsOnlyFirstNetworkCard, context),
-    builtIn: builtInLimits(config.countsOnlyFirstNetworkCard),
+    read: (context) => api.listings.describeInstanceTypes(countsOnlyFirstCard, context),
+    builtIn: builtInLimits(countsOnlyFirstCard),
+    reservedSlots: config.reservedAttachmentSlots,
     mapping: config.instanceLimitMapping,
     clock,
     log,
@@ -127,6 +138,7 @@ export function createAWSProvider(config: AWSProviderConfig, deps: AWSProviderDe
   })
   const background = new BackgroundWork({ clock, random, log, signal })
   const beingAttached = new Set<string>()
+  const prefixSupply = new PrefixSupply(clock)
   const nodeDependencies = {
     config,
     api,
@@ -135,7 +147,7 @@ export function createAWSProvider(config: AWSProviderConfig, deps: AWSProviderDe
     limits,
     background,
     dense,
-    prefixSupply: new PrefixSupply(clock),
+    prefixSupply,
     paths: new AddressPaths(deps.budget),
     beingAttached,
     clock,
@@ -152,7 +164,8 @@ export function createAWSProvider(config: AWSProviderConfig, deps: AWSProviderDe
       return background.pendingCount
     },
     createNode: (resource) => new AWSNode(resource, nodeDependencies),
-    getPoolQuota: () => infrastructure.poolQuota(),
+    getPoolQuota: () =>
+      infrastructure.poolQuota((subnet) => (prefixSupply.isRefused(subnet.id) ? 0 : dense?.freeBlocks(subnet))),
     async prepare(context) {
       await Promise.all([limits.prepare(context), instances.prepare(context)])
     },

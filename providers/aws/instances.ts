@@ -317,7 +317,11 @@ export class InstancesManager {
   }
 
   #recordOf(eni: ENI, previous: ENI | undefined): ENI {
-    const record = this.#infrastructure.withCIDRs(eni, previous)
+    const told = this.#infrastructure.withCIDRs(eni, previous)
+    // A node's status does not carry the type: where nobody is interested in it, it stays unknown, and nothing has changed.
+    const isTypeIdle =
+      previous?.interfaceType === '' && !this.#config.excludedInterfaceTypes.includes(eni.interfaceType)
+    const record = isTypeIdle ? { ...told, interfaceType: '' } : told
     if (previous === undefined || !isSameInterface(previous, record)) return record
     return previous.attachmentID === record.attachmentID
       ? previous

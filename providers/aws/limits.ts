@@ -32,6 +32,8 @@ export interface LimitsTableOptions {
   readonly signal: AbortSignal
   /** Limits until EC2 answers; absent: none, and then it has to answer. */
   readonly builtIn?: ReadonlyMap<string, Limits>
+  /** Interface slots of Nitro instances that are left to volumes, with which they share them (count); one slot stays. Absent: 0. */
+  readonly reservedSlots?: number
   /** The operator's own counts: they hold whatever EC2 says. */
   readonly mapping?: ReadonlyMap<string, MappedLimits>
   /** For tests of other values; the defaults are the reference's. */
@@ -59,7 +61,7 @@ export class LimitsTable {
     this.#minIntervalMs = options.minIntervalMs ?? MIN_INTERVAL_MS
     this.#timeoutMs = options.timeoutMs ?? LOOKUP_TIMEOUT_MS
     const { builtIn = new Map<string, Limits>(), mapping = new Map<string, MappedLimits>() } = options
-    for (const [instanceType, limits] of builtIn) this.#limits.set(instanceType, limits)
+    for (const [instanceType, limits] of builtIn) this.#limits.set(instanceType, this.#withoutReserved(limits))
     for (const [instanceType, counts] of mapping)
       this.#limits.set(instanceType, { ...UNKNOWN_TYPE, ...this.#limits.get(instanceType), ...counts })
   }
@@ -110,6 +112,14 @@ export class LimitsTable {
       })
   }
 
+  /** Counts that the operator mapped stay as they are mapped. */
+  #withoutReserved(limits: Limits): Limits {
+    const { reservedSlots = 0 } = this.#options
+    const isNitro = limits.hypervisorType === 'nitro' || limits.isBareMetal
+    if (!isNitro || reservedSlots === 0) return limits
+    return { ...limits, adapters: Math.max(limits.adapters - reservedSlots, 1) }
+  }
+
   async #read(context: CallContext): Promise<void> {
     const { clock, read, mapping } = this.#options
     this.#readAtMs = clock.now()
@@ -117,7 +127,10 @@ export class LimitsTable {
       try {
         for (const [instanceType, limits] of await read(context)) {
           const counts = mapping?.get(instanceType)
-          this.#limits.set(instanceType, counts === undefined ? limits : { ...limits, ...counts })
+          this.#limits.set(
+            instanceType,
+            counts === undefined ? this.#withoutReserved(limits) : { ...limits, ...counts },
+          )
         }
         this.#isRead = true
         return

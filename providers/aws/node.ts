@@ -11,6 +11,7 @@ import type {
   ReleaseCIDRsOutcome,
   StaticIPOperations,
 } from '../../src/ipam/contracts.ts'
+import type { DestructionSubject, DestructiveContext } from '../../src/ipam/destruction.ts'
 import { CloudAPIError, InstanceNotFoundError, LimitsNotFoundError } from '../../src/ipam/errors.ts'
 import type { AllocationAction, AllocationMap, Limits, ReleaseAction, Tags } from '../../src/ipam/types.ts'
 import { usedIPsWithPrefixes } from '../../src/ipam/usage.ts'
@@ -31,6 +32,7 @@ import {
   compareInterfaces,
   interfacesAndIPs,
   interfaceView,
+  isLeftOut,
   isPrefixDelegated,
   maximumAllocatableIPv4,
   minimumAllocatableIPv4,
@@ -51,6 +53,7 @@ import {
 } from './plan-release.ts'
 import type { PrefixSupply } from './prefix-supply.ts'
 import type { AWSProviderConfig, ENI, ENISpec } from './types.ts'
+import { UnansweredAssignment } from './unanswered-assignment.ts'
 
 export interface NodeDependencies {
   readonly config: AWSProviderConfig
@@ -99,6 +102,8 @@ export class AWSNode implements NodeOperations {
   #view: View | undefined
   #look: Look | undefined
   #prefixObstacle: PrefixObstacle | undefined
+  readonly #unanswered = new UnansweredAssignment()
+  #hasCeiling: boolean
 
   readonly prefixes: PrefixOperations = {
     releaseIPPrefixes: (action, context) => this.#releaseIPPrefixes(action, context),
@@ -124,6 +129,7 @@ export class AWSNode implements NodeOperations {
     this.#instanceID = resource.spec.instanceID
     this.#spec = decodeSpec(resource, deps.config)
     this.#used = new Set(resource.status.used.keys())
+    this.#hasCeiling = resource.spec.ipam.maxAllocate > 0
     deps.instances.track(this.#instanceID, this.#spec.instanceType)
     deps.instances.restore(this.#instanceID, decodeENIStatus(resource.status.eni))
   }
@@ -134,12 +140,14 @@ export class AWSNode implements NodeOperations {
     this.#instanceID = resource.spec.instanceID
     this.#spec = decodeSpec(resource, this.#deps.config)
     this.#used = new Set(resource.status.used.keys())
+    this.#hasCeiling = resource.spec.ipam.maxAllocate > 0
     this.#deps.instances.track(this.#instanceID, this.#spec.instanceType)
   }
 
   populateStatusFields(withheld: readonly string[] = []): ProviderStatus | undefined {
     if (!this.#deps.instances.hasInstance(this.#instanceID)) return undefined
-    return { section: 'eni', value: encodeENIStatus(withoutCIDRs(this.#interfaces(), withheld)) }
+    const told = this.#interfaces().filter((eni) => !isLeftOut(eni, this.#spec))
+    return { section: 'eni', value: encodeENIStatus(withoutCIDRs(told, withheld)) }
   }
 
   resyncInterfacesAndIPs(): InterfacesAndIPs {
@@ -193,9 +201,16 @@ export class AWSNode implements NodeOperations {
     )
   }
 
-  allocateIPs(action: AllocationAction, context: CallContext): Promise<AllocateIPsOutcome> {
+  async allocateIPs(action: AllocationAction, context: CallContext): Promise<AllocateIPsOutcome> {
     const { api, infrastructure, log, prefixSupply } = this.#deps
-    return allocateIPs(
+    try {
+      const addressCount = await this.#settleUnanswered(context)
+      if (addressCount !== undefined) return { kind: 'allocated', addressCount }
+    } catch (error) {
+      if (!(error instanceof CloudAPIError)) throw error
+      return { kind: 'failed', error, isInstanceRunning: true }
+    }
+    const outcome = await allocateIPs(
       this.#facts(),
       action,
       {
@@ -206,10 +221,35 @@ export class AWSNode implements NodeOperations {
         interfaceNow: (interfaceID) => this.#interface(interfaceID),
         onAssigned: (interfaceID, assigned) => this.#recordAssigned(interfaceID, assigned),
         onSubnetExhausted: (subnetID, refusedCount) => infrastructure.lowerFreeAddresses(subnetID, refusedCount),
+        claimAddresses: (subnetID, count) => infrastructure.claimAddresses(subnetID, count, 'AssignPrivateIpAddresses'),
         reserveAddresses: (subnetID, count) => this.#reserveAddresses(subnetID, count),
       },
       context,
     )
+    this.#noteUnanswered(action.interfaceID, outcome)
+    return outcome
+  }
+
+  /** What an assignment without an answer did is found out before anything more is assigned. @returns addresses it brought (count) */
+  async #settleUnanswered(context: CallContext): Promise<number | undefined> {
+    const { clock, instances } = this.#deps
+    const instanceID = this.#instanceID
+    return this.#unanswered.settle(
+      {
+        clock,
+        hasCeiling: this.#hasCeiling,
+        interfaceNow: (interfaceID) => this.#interface(interfaceID),
+        syncedAtMs: () => instances.syncedAtMs(instanceID),
+        read: async () => void (await instances.instanceSync(instanceID, context)),
+      },
+      context,
+    )
+  }
+
+  #noteUnanswered(interfaceID: string, outcome: AllocateIPsOutcome): void {
+    const eni = this.#interface(interfaceID)
+    if (outcome.kind !== 'failed' || outcome.error.kind !== 'unavailable' || eni === undefined) return
+    this.#unanswered.record(eni, this.#deps.clock.now())
   }
 
   #reserveAddresses(subnetID: string, count: number): AddressReservation | undefined {
@@ -218,7 +258,10 @@ export class AWSNode implements NodeOperations {
   }
 
   async createInterface(action: AllocationAction, context: CallContext): Promise<CreateInterfaceOutcome> {
-    const onAttaching = this.#deps.paths.creationStarted()
+    // A read that fails ends the step as it throws.
+    const addressCount = await this.#settleUnanswered(context)
+    if (addressCount !== undefined) return { kind: 'created', interfaceID: '', poolID: '', addressCount }
+    const onAttaching = this.#deps.paths.creationStarted(context.priority)
     try {
       return await this.#createInterface(action, context, onAttaching)
     } finally {
@@ -246,8 +289,10 @@ export class AWSNode implements NodeOperations {
       {
         api,
         background,
+        owner: this.#owner(),
         beingAttached,
         onAttaching,
+        claimAddresses: (subnetID, count) => infrastructure.claimAddresses(subnetID, count, 'CreateNetworkInterface'),
         reserveAddresses: (subnetID, count) => this.#reserveAddresses(subnetID, count),
         clock,
         random,
@@ -264,17 +309,17 @@ export class AWSNode implements NodeOperations {
   }
 
   /** Addresses of the action's prefixes went with them and are not given back one by one. */
-  async releaseIPs(action: ReleaseAction, context: CallContext): Promise<void> {
+  async releaseIPs(action: ReleaseAction, context: DestructiveContext): Promise<void> {
     const addresses = addressesOutside(action.ipsToRelease, action.ipPrefixesToRelease)
     if (addresses.length > 0) await this.#unassignAddresses(action.interfaceID, addresses, context)
   }
 
-  async #releaseIPPrefixes(action: ReleaseAction, context: CallContext): Promise<void> {
+  async #releaseIPPrefixes(action: ReleaseAction, context: DestructiveContext): Promise<void> {
     if (action.ipPrefixesToRelease.length > 0)
       await this.#unassignPrefixes(action.interfaceID, action.ipPrefixesToRelease, context)
   }
 
-  async #releaseCIDRs(action: ReleaseAction, context: CallContext): Promise<ReleaseCIDRsOutcome> {
+  async #releaseCIDRs(action: ReleaseAction, context: DestructiveContext): Promise<ReleaseCIDRsOutcome> {
     const { prefixes, addresses } = splitCIDRs(action.cidrsToRelease)
     const released: string[] = []
     try {
@@ -288,14 +333,26 @@ export class AWSNode implements NodeOperations {
     }
   }
 
-  async #unassignPrefixes(interfaceID: string, prefixes: readonly string[], context: CallContext): Promise<void> {
-    await this.#deps.api.unassignIPv4Prefixes(interfaceID, prefixes, context)
+  async #unassignPrefixes(
+    interfaceID: string,
+    prefixes: readonly string[],
+    context: DestructiveContext,
+  ): Promise<void> {
+    await this.#deps.api.unassignIPv4Prefixes(interfaceID, prefixes, context, this.#owner())
     this.#recordUnassigned(interfaceID, [], prefixes)
   }
 
-  async #unassignAddresses(interfaceID: string, addresses: readonly string[], context: CallContext): Promise<void> {
-    await this.#deps.api.unassignPrivateIPAddresses(interfaceID, addresses, context)
+  async #unassignAddresses(
+    interfaceID: string,
+    addresses: readonly string[],
+    context: DestructiveContext,
+  ): Promise<void> {
+    await this.#deps.api.unassignPrivateIPAddresses(interfaceID, addresses, context, this.#owner())
     this.#recordUnassigned(interfaceID, addresses, [])
+  }
+
+  #owner(): DestructionSubject {
+    return { node: this.#name, instanceID: this.#instanceID }
   }
 
   #getUsedIPWithPrefixes(used: AllocationMap): number {
@@ -365,7 +422,9 @@ export class AWSNode implements NodeOperations {
   #interfaces(): readonly ENI[] {
     const record = this.#deps.instances.interfacesOf(this.#instanceID)
     if (this.#view === undefined || this.#view.record !== record || this.#view.spec !== this.#spec) {
+      const { isFirstCardOnly } = this.#deps.config
       const interfaces = [...(record?.values() ?? [])]
+        .filter(({ networkCardIndex }) => !isFirstCardOnly || networkCardIndex === 0)
         .map((eni) => interfaceView(eni, this.#spec.usesPrimaryAddress))
         .toSorted(compareInterfaces)
       this.#view = { record, spec: this.#spec, interfaces }
@@ -388,5 +447,6 @@ function countedOnly(facts: NodeFacts & { readonly limits: Limits }): Interfaces
 
 function decodeSpec(resource: CiliumNode, config: AWSProviderConfig): ENISpec {
   const spec = decodeENISpec(resource.spec.eni)
-  return config.usePrimaryAddress ? { ...spec, usesPrimaryAddress: true } : spec
+  const { excludedInterfaceTypes, usePrimaryAddress } = config
+  return { ...spec, usesPrimaryAddress: spec.usesPrimaryAddress || usePrimaryAddress, excludedInterfaceTypes }
 }

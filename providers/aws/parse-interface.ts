@@ -50,6 +50,7 @@ function parse(iface: NetworkInterface): ENI {
     description: iface.Description ?? '',
     number: iface.Attachment?.DeviceIndex ?? 0,
     networkCardIndex: iface.Attachment?.NetworkCardIndex ?? 0,
+    interfaceType: iface.InterfaceType ?? '',
     attachmentID: iface.Attachment?.AttachmentId ?? '',
     subnet: { id: iface.SubnetId ?? '', cidr: '' },
     vpc: { id: iface.VpcId ?? '', primaryCIDR: '', cidrs: [] },

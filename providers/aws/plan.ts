@@ -46,13 +46,20 @@ export function primaryInterface(interfaces: Iterable<ENI>): ENI | undefined {
 }
 
 /**
- * Whether an interface is left to others: its device index is below the first managed one, or it carries all exclusion tags.
+ * Whether an interface is left to others: its device index is below the first managed one, it carries all exclusion tags, or the operator
+ * leaves out its type.
  *
- * @source cilium pkg/aws/eni/types/types.go, IsExcludedBySpec
+ * @source cilium pkg/aws/eni/types/types.go, IsExcludedBySpec; for types cilium/cilium#42600
  */
 export function isExcluded(eni: ENI, spec: ENISpec): boolean {
+  if (isLeftOut(eni, spec)) return true
   if (spec.firstInterfaceIndex !== undefined && eni.number < spec.firstInterfaceIndex) return true
   return Object.keys(spec.excludeInterfaceTags).length > 0 && tagsMatch(spec.excludeInterfaceTags, eni.tags)
+}
+
+/** Whether the operator leaves interfaces of its type to others. No agent can tell its type: it is not told of the interface. */
+export function isLeftOut({ interfaceType }: ENI, { excludedInterfaceTypes }: ENISpec): boolean {
+  return excludedInterfaceTypes.includes(interfaceType)
 }
 
 /**
@@ -244,6 +251,7 @@ export function prepareIPAllocation(
   const prefixDelegated = isPrefixDelegated(facts)
   let selected: { readonly eni: ENI; readonly available: number } | undefined
   let interfaceCandidates = 0
+  const emptyPoolIDs = new Set<string>()
   for (const eni of facts.interfaces) {
     if (isExcluded(eni, facts.spec)) continue
     const room =
@@ -256,12 +264,18 @@ export function prepareIPAllocation(
     if (room <= 0) continue
     interfaceCandidates += 1
     const free = subnets.get(eni.subnet.id)?.availableAddresses ?? 0
+    if (free === 0 && subnets.has(eni.subnet.id)) emptyPoolIDs.add(eni.subnet.id)
     if (selected === undefined && free > 0) selected = { eni, available: Math.min(free, room) }
   }
   return {
     interfaceID: selected?.eni.id ?? '',
     poolID: selected?.eni.subnet.id ?? '',
-    ipv4: { availableForAllocation: selected?.available ?? 0, maxIPsToAllocate: 0, interfaceCandidates },
+    ipv4: {
+      availableForAllocation: selected?.available ?? 0,
+      maxIPsToAllocate: 0,
+      interfaceCandidates,
+      emptyPoolIDs: [...emptyPoolIDs],
+    },
     ipv6: { maxPrefixesToAllocate: 0 },
     emptyInterfaceSlots: Math.max(facts.limits.adapters - facts.interfaces.length, 0),
   }

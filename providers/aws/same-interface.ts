@@ -14,6 +14,7 @@ export function isSameInterface(a: ENI, b: ENI): boolean {
     a.description === b.description &&
     a.number === b.number &&
     a.networkCardIndex === b.networkCardIndex &&
+    a.interfaceType === b.interfaceType &&
     a.publicIP === b.publicIP &&
     a.subnet.id === b.subnet.id &&
     a.subnet.cidr === b.subnet.cidr &&

@@ -16,6 +16,8 @@ export interface ENI {
   /** Device index of the attachment. Unique only within its network card. */
   readonly number: number
   readonly networkCardIndex: number
+  /** `interface`, `efa`, `trunk`, …; empty when restored from a node's status, which does not carry it. */
+  readonly interfaceType: string
   /** Empty when unattached, or when restored from a node's status, which does not carry it. */
   readonly attachmentID: string
   readonly subnet: { readonly id: string; readonly cidr: string }
@@ -51,6 +53,8 @@ export interface ENISpec {
   readonly vpcID: string
   readonly availabilityZone: string
   readonly excludeInterfaceTags: Tags
+  /** Types of interfaces that are not managed. Of the operator: no resource has it. */
+  readonly excludedInterfaceTypes: readonly string[]
   /** Absent in the resource means true. */
   readonly isDeletedOnTermination: boolean
   readonly usesPrimaryAddress: boolean
@@ -97,6 +101,12 @@ export interface AWSProviderConfig {
    * all cards, and then tries for ever to fill slots that do not exist.
    */
   readonly countsOnlyFirstNetworkCard: boolean
+  /** `--aws-exclude-interface-types`: interfaces of these types are left to others. */
+  readonly excludedInterfaceTypes: readonly string[]
+  /** `--aws-first-network-card-only`: interfaces of other network cards are as if they were not there. */
+  readonly isFirstCardOnly: boolean
+  /** `--aws-reserved-attachment-slots`: interface slots of a Nitro instance that are left to its volumes (count). */
+  readonly reservedAttachmentSlots: number
   /** `--aws-instance-limit-mapping`: counts by instance type that hold whatever EC2 says; `ipv4` counts the primary address. */
   readonly instanceLimitMapping: ReadonlyMap<
     string,

@@ -25,6 +25,8 @@ export const IGNORE_ANNOTATION = 'ipam.cilium.io/ignore'
 
 /** Writes to the API server under way at once (count): the rest is computed late, on the newest versions. */
 const CONCURRENT_WRITES = 32
+/** Writes that open addresses, and all others (count). */
+const WRITE_LANES = 2
 /** A warning that would repeat is written once in this time (ms). cilium pkg/ipam/node.go, the warning of handleIPAllocation */
 const REPEATED_WARNING_MS = 3_600_000
 
@@ -78,7 +80,7 @@ export class NodeManager {
       ...options,
       timers: this.#timers,
       passes: new KeyedQueue({ concurrency: Number.POSITIVE_INFINITY, laneCount: CALL_PRIORITIES.length }),
-      writes: new KeyedQueue({ concurrency: CONCURRENT_WRITES, laneCount: 1 }),
+      writes: new KeyedQueue({ concurrency: CONCURRENT_WRITES, laneCount: WRITE_LANES }),
       limiter: this.destructiveLimiter,
       warnings: this.#warnings,
       observers: {

@@ -9,6 +9,7 @@ const LONGEST_RETRY_MS = 30_000
 /**
  * Prepares the provider, again and again where that can help.
  *
+ * @param onFailed told of each try that failed and is followed by another
  * @returns false when the signal was aborted first
  * @throws CloudAPIError or ConfigError: at once where trying again cannot help (permission, credentials, a request that is wrong),
  *   else after the last try
@@ -16,6 +17,7 @@ const LONGEST_RETRY_MS = 30_000
 export async function prepareProvider(
   { clock, implementation, log, random }: NodeManagerOptions,
   signal: AbortSignal,
+  onFailed: (error: unknown) => void = () => undefined,
 ): Promise<boolean> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -26,7 +28,8 @@ export async function prepareProvider(
       if (attempt === ATTEMPTS || isFinal(error)) throw error
       const retryMs = Math.min(FIRST_RETRY_MS * 2 ** (attempt - 1), LONGEST_RETRY_MS)
       const delayMs = retryMs * (0.75 + random.next() / 2)
-      log.warn({ error, attempt, delayMs }, 'Unable to prepare the cloud provider')
+      log.warn({ error, attempt, delayMs }, 'The cloud API cannot be used yet, trying again')
+      onFailed(error)
       try {
         await clock.sleep(delayMs, signal)
       } catch {

@@ -36,6 +36,11 @@ export interface AllocationAction {
     readonly maxIPsToAllocate: number
     /** Attached interfaces that still have room (count of interfaces). */
     readonly interfaceCandidates: number
+    /**
+     * Subnets without a free address that keep candidates from being selected. A candidate in a subnet that the provider may not use is not
+     * told of: room elsewhere does not help it. Absent: the provider does not say.
+     */
+    readonly emptyPoolIDs?: readonly string[]
   }
   readonly ipv6: {
     /** IPv6 prefixes wanted (count, 0 or 1). Written by the core. */
@@ -159,6 +164,10 @@ export interface PoolQuota {
   readonly availabilityZone: string
   readonly availableIPs: number
   readonly availableIPv6s: number
+  /** Addresses that instances could have in all (count); absent where the provider does not say. */
+  readonly totalIPs?: number
+  /** Whole /28 blocks of which nothing is known to be taken (count); absent where prefixes are not used, or not known yet. */
+  readonly freeBlocks?: number
 }
 
 /** Subnet ID → its free addresses. */

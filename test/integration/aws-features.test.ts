@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { makeInterface } from '../../simulators/aws/cloud/interfaces.ts'
 import type { EC2SimulatorOptions } from '../../simulators/aws/index.ts'
 import { attachInterface } from '../../simulators/aws/cloud/attachments.ts'
+import type { InterfaceType } from '../../simulators/aws/cloud/types.ts'
 import { occupyAddresses } from '../../simulators/aws/occupy.ts'
 import { saveWorld, type WorldInterface } from '../../simulators/aws/world.ts'
 import { addressesOfPrefix } from '../../src/ipam/ip-range.ts'
@@ -81,6 +82,12 @@ async function served(name: string, count = 8): Promise<void> {
   await until(async () => (await world.poolSize(name)) >= count)
 }
 
+/** What the node waits for, as its resource says; empty when it waits for nothing. */
+async function operatorStatus(name: string): Promise<string> {
+  const { ipam } = (await view(name)).status ?? {}
+  return ((ipam?.['operator-status'] as { readonly error?: string } | undefined) ?? {}).error ?? ''
+}
+
 /** The addresses that the resource offers, with the interfaces they are on. */
 async function pool(name: string): Promise<Record<string, { readonly resource: string }>> {
   return (await view(name)).spec.ipam?.pool ?? {}
@@ -104,12 +111,16 @@ async function attachForeign(
   name: string,
   deviceIndex: number,
   tags: Readonly<Record<string, string>>,
+  {
+    interfaceType = 'interface',
+    networkCardIndex = 0,
+  }: { interfaceType?: InterfaceType; networkCardIndex?: number } = {},
 ): Promise<string> {
   const { cloud } = world.ec2
   const instance = cloud.instance((await view(name)).spec['instance-id'])
   const iface = makeInterface(cloud, {
     subnet: instance.subnet,
-    interfaceType: 'interface',
+    interfaceType,
     description: 'not ours',
     groups: [],
     tags: new Map(Object.entries(tags)),
@@ -117,7 +128,7 @@ async function attachForeign(
     ipv4: { addresses: [], addressCount: 2, prefixes: [], prefixCount: 0 },
     ipv6: { addressCount: 0, prefixCount: 0 },
   })
-  attachInterface(cloud, { iface, instance, deviceIndex, networkCardIndex: 0 })
+  attachInterface(cloud, { iface, instance, deviceIndex, networkCardIndex })
   return iface.id
 }
 
@@ -133,6 +144,71 @@ describe('which interfaces are ours', () => {
       (await interfaces('a')).find(({ networkInterfaceId }) => networkInterfaceId === foreign)?.privateIpAddresses,
     ).toHaveLength(3)
     expect(Object.keys((await view('a')).status?.eni?.enis ?? {})).toContain(foreign)
+    await expectTrue('a')
+  })
+
+  test.each<{ flag: string; instanceType: string; deviceIndex: number; parts: Parameters<typeof attachForeign>[3] }>([
+    {
+      flag: '--aws-exclude-interface-types=efa,trunk',
+      instanceType: 'm5.large',
+      deviceIndex: 1,
+      parts: { interfaceType: 'efa' },
+    },
+    {
+      flag: '--aws-first-network-card-only',
+      instanceType: 'c6in.32xlarge',
+      deviceIndex: 1,
+      parts: { networkCardIndex: 1 },
+    },
+  ])('with $flag an interface is left alone, and no agent is told of it', async (given) => {
+    const { flag, instanceType, deviceIndex, parts } = given
+    start().addNode('a', { 'min-allocate': 16 }, { instanceType })
+    const foreign = await attachForeign('a', deviceIndex, {}, parts)
+    await world.startController([flag])
+    await served('a', 16)
+    const offered = new Set(Object.values(await pool('a')).map(({ resource }) => resource))
+    expect(offered).not.toContain(foreign)
+    expect(Object.keys((await view('a')).status?.eni?.enis ?? {})).not.toContain(foreign)
+    const found = (await interfaces('a')).find(({ networkInterfaceId }) => networkInterfaceId === foreign)
+    expect(found?.privateIpAddresses).toHaveLength(3)
+    await expectTrue('a')
+  })
+
+  test('slots that are left to volumes are not filled: the node ends where they begin, and waits for nothing', async () => {
+    start().addNode('a', { 'min-allocate': 27 })
+    await world.startController(['--aws-reserved-attachment-slots=1'])
+    await served('a', 18)
+    expect(await operatorStatus('a')).toBe('')
+    expect((await interfaces('a')).map(({ privateIpAddresses }) => privateIpAddresses.length)).toEqual([10, 10])
+    expect(await world.poolSize('a')).toBe(18)
+    await expectTrue('a')
+  })
+
+  test('a first interface in a subnet that the filter hides is no room that the node waits for', async () => {
+    start().addNode('a', { 'min-allocate': 27 })
+    await world.startController([`--subnet-ids-filter=${PODS}`])
+    await until(async () => (await operatorStatus('a')).startsWith('at capacity'))
+    expect((await interfaces('a')).map(({ subnetId }) => subnetId)).toEqual([NODES, PODS, PODS])
+    expect(await world.poolSize('a')).toBe(18)
+    await expectTrue('a')
+  })
+
+  test('instances without the wanted tags are not listed, and their nodes are served all the same', async () => {
+    start().addNode('a')
+    const [tagged] = world.ec2.makeInstances({
+      instanceType: 'm5.large',
+      subnetId: NODES,
+      count: 1,
+      tags: { team: 'net' },
+    }).instances
+    await world.startController(['--instance-tags-filter=team=net'])
+    await served('a')
+    const { actions } = world.ec2.calls.report()
+    expect(actions['DescribeInstances']?.ok).toBeGreaterThan(0)
+    const others = saveWorld(world.ec2.cloud).networkInterfaces.filter(
+      ({ attachment }) => attachment?.instanceId === tagged?.instanceId,
+    )
+    expect(others.map(({ privateIpAddresses }) => privateIpAddresses.length)).toEqual([1])
     await expectTrue('a')
   })
 
@@ -206,7 +282,7 @@ describe('where a new interface goes', () => {
     start().addNode('a', {}, { eni: { 'first-interface-index': 1 } })
     await world.startController(['--eni-tags=team=net', '--cluster-name=test'])
     await served('a')
-    expect((await interfaces('a'))[1]?.tags).toEqual({ team: 'net', ...GC_TAGS })
+    expect((await interfaces('a'))[1]?.tags).toMatchObject({ team: 'net', ...GC_TAGS })
     await until(async () => (await interfaces('a'))[1]?.attachment?.deleteOnTermination === true)
   })
 })
@@ -223,6 +299,15 @@ describe('prefixes', () => {
     for (const name of ['a', 'b', 'c']) await expectTrue(name)
   })
 
+  test('where the own subnet has no free block, a sibling on its route table is asked before single addresses', async () => {
+    start().addNode('a', {}, { eni: { 'first-interface-index': 1 } })
+    occupyAddresses(world.ec2.cloud, { subnetId: NODES, fragment: true })
+    await world.startController(['--aws-enable-prefix-delegation', '--aws-prefix-sibling-subnets'])
+    await served('a', 16)
+    expect((await interfaces('a'))[1]).toMatchObject({ subnetId: ROUTED, ipv4Prefixes: [expect.any(String)] })
+    await expectTrue('a')
+  })
+
   test('an agent that asks for IPv6 gets one /80 prefix, in the status and in EC2', async () => {
     const requested = [{ pool: 'default', needed: { 'ipv4-addrs': 4, 'ipv6-addrs': 4 } }]
     start().addNode('a', { pools: { requested } }, { subnetID: DUAL })
@@ -236,6 +321,111 @@ describe('prefixes', () => {
     expect((await view('a')).status?.eni?.enis?.[first!.networkInterfaceId]?.['ipv6-prefixes']).toEqual(
       first?.ipv6Prefixes,
     )
+  })
+})
+
+describe('what EC2 refuses', () => {
+  const fault = (action: string, code: string, parts: object = {}): object => ({
+    action,
+    kind: 'error',
+    code,
+    status: 400,
+    message: code,
+    ...parts,
+  })
+  const NOT_RUNNING = "Instance 'i-0' is not 'running' or 'stopped'."
+
+  test.each<{ name: string; rule: object; interfaceCount: number; indexes?: readonly number[] }>([
+    {
+      name: 'throttled calls are made again',
+      rule: fault('AssignPrivateIpAddresses', 'RequestLimitExceeded', { status: 503, count: 2 }),
+      interfaceCount: 1,
+    },
+    {
+      name: 'a full interface that was not known to be full is read again',
+      rule: fault('AssignPrivateIpAddresses', 'PrivateIpAddressLimitExceeded', { count: 1 }),
+      interfaceCount: 1,
+    },
+    {
+      name: 'trouble on the side of EC2 is waited out',
+      rule: fault('AssignPrivateIpAddresses', 'InternalError', { status: 500, count: 1 }),
+      interfaceCount: 1,
+    },
+    {
+      name: 'an index that is taken is passed over',
+      rule: fault('AttachNetworkInterface', 'InvalidParameterValue', {
+        message: "Instance 'i-0' already has an interface attached at device index '1'.",
+        count: 1,
+      }),
+      interfaceCount: 2,
+      indexes: [0, 2],
+    },
+    {
+      name: 'a new interface that EC2 does not show yet is attached a moment later',
+      rule: fault('AttachNetworkInterface', 'InvalidNetworkInterfaceID.NotFound', { count: 1 }),
+      interfaceCount: 2,
+    },
+    {
+      name: 'an instance that is called stopped once is asked again',
+      rule: fault('AttachNetworkInterface', 'IncorrectState', { message: NOT_RUNNING, count: 1 }),
+      interfaceCount: 2,
+    },
+  ])('$name: the node is served, once', async ({ rule, interfaceCount, indexes }) => {
+    start({ faults: { rules: [rule] } }).addNode('a', {}, { eni: { 'first-interface-index': interfaceCount - 1 } })
+    await world.startController()
+    await served('a')
+    await until(async () => (await operatorStatus('a')) === '')
+    const attached = await interfaces('a')
+    expect(attached).toHaveLength(interfaceCount)
+    if (indexes !== undefined) expect(attached.map(({ attachment }) => attachment?.deviceIndex)).toEqual(indexes)
+    await until(() => saveWorld(world.ec2.cloud).networkInterfaces.every(({ attachment }) => attachment !== undefined))
+    await expectTrue('a')
+  })
+
+  test('a lost answer is not repeated while the listings do not show what it did', async () => {
+    const rule = { action: 'AssignPrivateIpAddresses', kind: 'drop', where: 'after-effect', count: 1 }
+    start({ faults: { rules: [rule] }, settings: { consistency: { addressesMs: 2_500 } } }).addNode('a')
+    await world.startController()
+    await served('a')
+    expect(world.ec2.calls.counts('AssignPrivateIpAddresses').attempts).toBe(1)
+    expect((await interfaces('a')).map(({ privateIpAddresses }) => privateIpAddresses.length)).toEqual([9])
+    await expectTrue('a')
+  })
+
+  test.each<{ name: string; rules: readonly object[]; leaveFree?: number; status: string }>([
+    {
+      name: 'a missing permission',
+      rules: [fault('AssignPrivateIpAddresses', 'UnauthorizedOperation', { status: 403 })],
+      status: 'AssignPrivateIpAddresses: UnauthorizedOperation',
+    },
+    {
+      name: 'a wrong request',
+      rules: [
+        fault('*NetworkInterface', 'InvalidParameterCombination'),
+        fault('Assign*', 'InvalidParameterCombination'),
+      ],
+      status: 'InvalidParameterCombination',
+    },
+    {
+      name: 'an account without room for interfaces',
+      rules: [
+        fault('CreateNetworkInterface', 'NetworkInterfaceLimitExceeded'),
+        fault('Assign*', 'InsufficientFreeAddressesInSubnet'),
+      ],
+      status: 'NetworkInterfaceLimitExceeded',
+    },
+    { name: 'subnets without a free address', rules: [], leaveFree: 0, status: 'no free address' },
+  ])('$name is said in the resource, and nothing is left behind', async ({ rules, leaveFree, status }) => {
+    start({ faults: { rules } }).addNode('a')
+    if (leaveFree !== undefined) {
+      for (const subnetId of [NODES, PODS, ROUTED, DUAL]) occupyAddresses(world.ec2.cloud, { subnetId, leaveFree })
+    }
+    const before = world.ec2.cloud.interfaces.count
+    await world.startController()
+    await until(async () => (await operatorStatus('a')).includes(status))
+    expect(world.ec2.cloud.interfaces.count).toBe(before)
+    expect((await interfaces('a')).map(({ privateIpAddresses }) => privateIpAddresses.length)).toEqual([1])
+    expect(world.ec2.check()).toEqual([])
   })
 })
 

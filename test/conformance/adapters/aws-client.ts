@@ -297,7 +297,7 @@ async function resyncRace(
   },
 ): Promise<unknown> {
   const { ec2, api, clock } = clientOf(() => undefined, 0)
-  const infrastructure = new InfrastructureCache(api.listings, PLAIN_CONFIG)
+  const infrastructure = new InfrastructureCache(api.listings, PLAIN_CONFIG, clock)
   const signal = new AbortController().signal
   const instances = new InstancesManager(PLAIN_CONFIG, {
     listings: api.listings,

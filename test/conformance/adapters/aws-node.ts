@@ -69,6 +69,7 @@ export function eniOf(iface: InterfaceVector): ENI {
     description: '',
     number: iface.number ?? 0,
     networkCardIndex: 0,
+    interfaceType: 'interface',
     attachmentID: '',
     subnet: { id: iface.subnet ?? '', cidr: '' },
     vpc: { id: '', primaryCIDR: '', cidrs: [] },
@@ -178,6 +179,9 @@ export const PLAIN_CONFIG: AWSProviderConfig = {
   usePrimaryAddress: false,
   maxResultsPerCall: 150,
   countsOnlyFirstNetworkCard: false,
+  excludedInterfaceTypes: [],
+  isFirstCardOnly: false,
+  reservedAttachmentSlots: 0,
   instanceLimitMapping: new Map(),
   garbageCollection: undefined,
 }

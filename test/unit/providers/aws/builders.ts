@@ -27,6 +27,7 @@ export function eni(parts: Partial<ENI> & { readonly id: string }): ENI {
     description: '',
     number: 0,
     networkCardIndex: 0,
+    interfaceType: 'interface',
     attachmentID: '',
     subnet: { id: 'subnet-1', cidr: '' },
     vpc: { id: 'vpc-1', primaryCIDR: '', cidrs: [] },

@@ -42,7 +42,7 @@ function wanting(count: number, ipv6Prefixes = 0): AllocationAction {
 }
 
 async function create(scripted: ScriptedNode, count = 4): Promise<CreateInterfaceOutcome> {
-  return driven(scripted.node.createInterface(wanting(count), contextOf()), scripted.clock)
+  return driven(scripted.node.createInterface!(wanting(count), contextOf()), scripted.clock)
 }
 
 /** Each answer once, for calls of its action, in order. */
@@ -92,7 +92,7 @@ describe('a created interface', () => {
 
   test('may come for its IPv6 prefix alone', async () => {
     const scripted = await world()
-    await driven(scripted.node.createInterface(wanting(0, 1), contextOf()), scripted.clock)
+    await driven(scripted.node.createInterface!(wanting(0, 1), contextOf()), scripted.clock)
     expect(scripted.ec2.callsOf('CreateNetworkInterface')[0]?.input).toMatchObject({
       SecondaryPrivateIpAddressCount: 0,
       Ipv6PrefixCount: 1,
@@ -270,7 +270,7 @@ describe('a node deleted meanwhile', () => {
     const scripted = await world()
     scripted.ec2.respond = respond
     const deleted = new AbortController()
-    const creation = scripted.node.createInterface(wanting(4), contextOf(deleted.signal))
+    const creation = scripted.node.createInterface!(wanting(4), contextOf(deleted.signal))
     creation.catch(() => undefined)
     await scripted.clock.advance(100)
     deleted.abort(new Error('node deleted'))

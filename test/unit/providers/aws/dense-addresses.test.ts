@@ -136,7 +136,7 @@ describe('on EC2, with addresses scattered by others', () => {
     await drive(world, world.provider.resync(CONTEXT))
     const { space } = world.simulator.cloud.subnet(SUBNET_ID)
     const before = space.countFreeBlocks()
-    for (const { node } of joined) await drive(world, node.createInterface(wanting(node, 16), CONTEXT))
+    for (const { node } of joined) await drive(world, node.createInterface!(wanting(node, 16), CONTEXT))
     const delegated = world.interfaces().reduce((sum, { prefixes }) => sum + prefixes.length, 0)
     expect(delegated).toBe(20)
     expect(before - space.countFreeBlocks()).toBe(delegated)
@@ -175,7 +175,7 @@ describe('on EC2, with addresses scattered by others', () => {
     expect(outcome).toEqual({ kind: 'allocated', addressCount: 4 })
     await drive(world, world.provider.resync(CONTEXT))
     expect(world.simulator.calls.report().actions['AssignPrivateIpAddresses']).toMatchObject({ attempts: 2, failed: 1 })
-    const created = await drive(world, joined.node.createInterface(wanting(joined.node, 4), CONTEXT))
+    const created = await drive(world, joined.node.createInterface!(wanting(joined.node, 4), CONTEXT))
     expect(created).toMatchObject({ kind: 'created', addressCount: 4 })
     expect(world.simulator.calls.report().actions['CreateNetworkInterface']).toMatchObject({ attempts: 1, failed: 0 })
     expect(world.violations()).toEqual([])
@@ -188,7 +188,7 @@ describe('on EC2, with addresses scattered by others', () => {
     const perform = () =>
       step === 'assign'
         ? drive<object>(world, joined.node.allocateIPs(wanting(joined.node, 3), CONTEXT))
-        : drive<object>(world, joined.node.createInterface(wanting(joined.node, 2), CONTEXT))
+        : drive<object>(world, joined.node.createInterface!(wanting(joined.node, 2), CONTEXT))
     world.fail(step, 'refused', 1)
     expect(await perform()).toMatchObject({ kind: 'failed' })
     await perform()

@@ -100,7 +100,7 @@ describe('leftover interfaces', () => {
     ])
     const node = world.provider.createNode(resource)
     const action = node.prepareIPAllocation()
-    const creation = node.createInterface({ ...action, ipv4: { ...action.ipv4, maxIPsToAllocate: 5 } }, contextOf())
+    const creation = node.createInterface!({ ...action, ipv4: { ...action.ipv4, maxIPsToAllocate: 5 } }, contextOf())
     await world.clock.advance(0)
     expect(await creation).toMatchObject({ kind: 'failed', condition: 'unableToAttachENI' })
     expect(detached(world)).toHaveLength(1)

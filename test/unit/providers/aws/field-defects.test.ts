@@ -39,7 +39,7 @@ test('a route table that names subnets which the filters hide harms nobody', asy
   world.leaveAddresses(5)
   const joined = await join(world)
   await drive(world, world.provider.resync(CONTEXT))
-  const outcome = await drive(world, joined.node.createInterface(wanting(joined.node, 2), CONTEXT))
+  const outcome = await drive(world, joined.node.createInterface!(wanting(joined.node, 2), CONTEXT))
   expect(outcome).toMatchObject({ kind: 'created', poolID: SUBNET_ID })
 })
 
@@ -59,7 +59,7 @@ test('an interface is attached to card 0 by name, so that the index of another c
   })
   const instance = cloud.instance(joined.instanceID)
   attachInterface(cloud, { iface: elsewhere, instance, deviceIndex: 1, networkCardIndex: 1 })
-  await drive(world, joined.node.createInterface(wanting(joined.node, 2), CONTEXT))
+  await drive(world, joined.node.createInterface!(wanting(joined.node, 2), CONTEXT))
   expect(world.simulator.calls.report().actions['AttachNetworkInterface']).toMatchObject({ attempts: 1, failed: 0 })
   const attachments = world.account().networkInterfaces.map(({ attachment }) => attachment)
   expect(attachments.filter((one) => one?.deviceIndex === 1).map((one) => one?.networkCardIndex)).toEqual([1, 0])

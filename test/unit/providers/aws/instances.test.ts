@@ -59,7 +59,7 @@ function world(config: Partial<AWSProviderConfig> = {}) {
   const deps = { client: { send } as typeof client, budget: UNLIMITED, clock, log, metrics: UNMEASURED }
   const full = { ...PLAIN_CONFIG, ...config }
   const { listings } = new EC2API(deps, 150)
-  const infrastructure = new InfrastructureCache(listings, full)
+  const infrastructure = new InfrastructureCache(listings, full, clock)
   const signal = new AbortController().signal
   const instances = new InstancesManager(full, { listings, infrastructure, clock, log, signal })
   const addressesOf = (instanceID: string, interfaceID: string) =>

@@ -13,9 +13,11 @@ function world(
   {
     builtIn,
     mapping = {},
+    reservedSlots = 0,
   }: {
     readonly builtIn?: Readonly<Record<string, Limits>>
     readonly mapping?: Readonly<Record<string, MappedLimits>>
+    readonly reservedSlots?: number
   } = {},
 ) {
   const clock = new ManualClock()
@@ -33,6 +35,7 @@ function world(
     log: SILENT,
     signal,
     mapping: new Map(Object.entries(mapping)),
+    reservedSlots,
     ...(builtIn !== undefined && { builtIn: new Map(Object.entries(builtIn)) }),
   })
   return { table, clock, state, signal }
@@ -164,5 +167,32 @@ describe('the built-in table', () => {
     expect(builtInLimits(true).get('trn1.32xlarge')?.adapters).toBe(5)
     expect(builtInLimits(false).get('trn1.32xlarge')?.adapters).toBe(40)
     for (const { adapters } of builtInLimits(true).values()) expect(Number.isInteger(adapters)).toBe(true)
+  })
+})
+
+describe('slots that are left to volumes', () => {
+  const XEN: Limits = { ...M5_LARGE, hypervisorType: 'xen' }
+  const METAL: Limits = { ...M5_LARGE, hypervisorType: '', isBareMetal: true }
+
+  test.each([
+    { reservedSlots: 1, limits: M5_LARGE, adapters: 2 },
+    { reservedSlots: 5, limits: M5_LARGE, adapters: 1 },
+    { reservedSlots: 1, limits: METAL, adapters: 2 },
+    { reservedSlots: 1, limits: XEN, adapters: 3 },
+    { reservedSlots: 0, limits: M5_LARGE, adapters: 3 },
+  ])('$reservedSlots of $limits leave $adapters', async ({ reservedSlots, limits, adapters }) => {
+    const builtIn = { 'of.table': limits }
+    const { table } = world([{ 'of.ec2': limits }], { builtIn, reservedSlots })
+    expect(table.get('of.table')?.adapters).toBe(adapters)
+    await table.prepare(contextOf())
+    expect(table.get('of.ec2')).toEqual({ ...limits, adapters })
+    expect(table.get('of.ec2')).toBe(table.get('of.ec2'))
+  })
+
+  test('are not taken from what the operator mapped', async () => {
+    const mapping = { 'm5.large': { adapters: 2, ipv4: 4, ipv6: 4 } }
+    const { table } = world([{ 'm5.large': M5_LARGE }], { mapping, reservedSlots: 1 })
+    await table.prepare(contextOf())
+    expect(table.get('m5.large')?.adapters).toBe(2)
   })
 })

@@ -5,6 +5,7 @@ import { addressesOfPrefix } from '../../../../src/ipam/ip-range.ts'
 
 const WHOLE: NetworkInterface = {
   NetworkInterfaceId: 'eni-1',
+  InterfaceType: 'interface',
   PrivateIpAddress: '10.0.0.4',
   PrivateIpAddresses: [
     { PrivateIpAddress: '10.0.0.4', Primary: true },
@@ -37,6 +38,7 @@ describe('parseInterface', () => {
           description: 'Cilium-CNI (i-1)',
           number: 1,
           networkCardIndex: 2,
+          interfaceType: 'interface',
           attachmentID: 'eni-attach-1',
           subnet: { id: 'subnet-1', cidr: '' },
           vpc: { id: 'vpc-1', primaryCIDR: '', cidrs: [] },

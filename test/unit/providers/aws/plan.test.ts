@@ -151,7 +151,12 @@ describe('prepareIPAllocation', () => {
     expect(prepareIPAllocation(facts({ interfaces }), subnets)).toEqual({
       interfaceID: 'eni-c',
       poolID: 'subnet-1',
-      ipv4: { availableForAllocation: 5, maxIPsToAllocate: 0, interfaceCandidates: 2 },
+      ipv4: {
+        availableForAllocation: 5,
+        maxIPsToAllocate: 0,
+        interfaceCandidates: 2,
+        emptyPoolIDs: ['subnet-full'],
+      },
       ipv6: { maxPrefixesToAllocate: 0 },
       emptyInterfaceSlots: 0,
     })
@@ -161,6 +166,8 @@ describe('prepareIPAllocation', () => {
     const interfaces = [eni({ id: 'eni-a', subnet: { id: 'subnet-other', cidr: '' } })]
     const action = prepareIPAllocation(facts({ interfaces }), subnets)
     expect(action).toMatchObject({ interfaceID: '', ipv4: { availableForAllocation: 0, interfaceCandidates: 1 } })
+    // Room in that subnet is nothing that the node waits for.
+    expect(action.ipv4.emptyPoolIDs).toEqual([])
   })
 
   test('prefixes left over on a plain node leave the room of the other slots', () => {
@@ -226,6 +233,9 @@ describe('interfaces of a node', () => {
     expect(isExcluded(tagged, spec({ excludeInterfaceTags: { a: '1' } }))).toBe(true)
     expect(isExcluded(tagged, spec({ excludeInterfaceTags: { a: '1', b: '2' } }))).toBe(false)
     expect(isExcluded(tagged, spec({ firstInterfaceIndex: undefined }))).toBe(false)
+    const efa = eni({ id: 'eni-e', interfaceType: 'efa', number: 2 })
+    expect(isExcluded(efa, spec())).toBe(false)
+    expect(isExcluded(efa, spec({ excludedInterfaceTypes: ['efa-only', 'efa'] }))).toBe(true)
   })
 
   test('the next device index is the smallest free one of card 0', () => {
