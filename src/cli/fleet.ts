@@ -1,5 +1,9 @@
+import { writeFileSync } from 'node:fs'
 import { describeFleetReport, formatFleetReport } from '../fleet/fleet-report.ts'
+import { renderReportPage } from '../fleet/report-page/page.ts'
+import { RunSeries } from '../fleet/run-series.ts'
 import type { Logger } from '../ipam/contracts.ts'
+import { ConfigError } from '../ipam/errors.ts'
 import { runVirtually } from '../fleet/virtual-run.ts'
 import type { VirtualRunResult } from '../fleet/virtual-run.ts'
 import { PlanError } from '../fleet/world-plan.ts'
@@ -39,19 +43,42 @@ export async function runFleet(args: readonly string[]): Promise<number> {
   }
   const startMs = clock.now()
   const problems = new Problems()
+  const series = options.report === undefined ? undefined : new RunSeries()
   try {
     const result = await runVirtually({
       ...options,
+      ...(series !== undefined && { series }),
       log: problems,
       resources: () => ({ wallSeconds: (clock.now() - startMs) / 1000, cpuSeconds: cpuSeconds() }),
     })
+    if (options.report !== undefined && series !== undefined) writeReport(options.report, options, result, series)
     return conclude(result, options, problems)
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
-    if (error instanceof PlanError || error instanceof RangeError) return complain(message, USAGE)
+    if (error instanceof PlanError || error instanceof RangeError || error instanceof ConfigError)
+      return complain(message, USAGE)
     problems.tell()
     return complain(message, FAILED)
   }
+}
+
+function writeReport(
+  file: string,
+  { instanceType, prefixDelegation, scenario }: FleetOptions,
+  { report, bound, measuredFromSeconds }: VirtualRunResult,
+  series: RunSeries,
+): void {
+  const { help } = scenario
+  const page = renderReportPage({
+    report,
+    bound,
+    measuredFromSeconds,
+    samples: series.samples,
+    help,
+    instanceType,
+    prefixDelegation,
+  })
+  writeFileSync(file, page)
 }
 
 function conclude(

@@ -38,6 +38,8 @@ export type CallCounts = Readonly<Record<string, number>>
 
 export interface FleetRunFacts {
   readonly cloud: string
+  /** Whether an action changes something, and is one that a controller calls. */
+  readonly isMutating: (action: string) => boolean
   readonly scenario: string
   readonly seed: number
   readonly lowerBoundSeconds: number
@@ -51,9 +53,6 @@ export interface FleetRunFacts {
   readonly cpuSeconds: number
 }
 
-/** What the cluster's machines do themselves; no controller makes such calls. */
-const WORLD_ACTIONS = new Set(['TerminateInstances'])
-
 /** Numbers of a report have so many decimals. */
 const DECIMALS = 4
 
@@ -64,7 +63,7 @@ export function fleetReportOf(report: WorldReport, run: FleetRunFacts): FleetRep
   const measured = waits.filter(({ joinedMs }) => joinedMs >= measuredFromMs)
   const served = measured.flatMap(({ servedMs }) => servedMs ?? [])
   const nodeWaits = measured.flatMap(({ joinedMs, servedMs }) => (servedMs === undefined ? [] : servedMs - joinedMs))
-  const mutating = mutatingCalls(summary.calls) - mutatingCalls(callsBefore)
+  const mutating = mutatingCalls(summary.calls, run.isMutating) - mutatingCalls(callsBefore, run.isMutating)
   const attempts = Object.values(summary.calls).reduce((sum, count) => sum + count, 0)
   const { p50, p99, max } = report.podWaits
   return {
@@ -123,8 +122,7 @@ function quantilesOf(waitsMs: readonly number[]): WaitQuantiles {
 }
 
 /** Attempts of the controller that change something (count). */
-function mutatingCalls(calls: CallCounts): number {
-  const isMutating = (action: string): boolean => !/^(Describe|Get)/.test(action) && !WORLD_ACTIONS.has(action)
+function mutatingCalls(calls: CallCounts, isMutating: FleetRunFacts['isMutating']): number {
   return Object.entries(calls).reduce((sum, [action, count]) => sum + (isMutating(action) ? count : 0), 0)
 }
 

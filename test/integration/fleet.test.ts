@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { formatFleetReport } from '../../src/fleet/fleet-report.ts'
-import { SCENARIO_NAMES } from '../../src/fleet/scenarios.ts'
+import { SCENARIO_NAMES, SCENARIOS } from '../../src/fleet/scenarios.ts'
 import type { ScenarioName } from '../../src/fleet/scenarios.ts'
 import { runVirtually } from '../../src/fleet/virtual-run.ts'
 import type { VirtualRunResult } from '../../src/fleet/virtual-run.ts'
@@ -9,10 +9,19 @@ const SILENT = { debug() {}, info() {}, warn() {}, error() {} }
 /** Wall time that one run may take on a busy machine (ms). */
 const TIMEOUT_MS = 60_000
 
-function run(scenario: ScenarioName, nodes: number, options: { seed?: number; instanceType?: string } = {}) {
+function run(name: ScenarioName, nodes: number, options: { seed?: number; instanceType?: string } = {}) {
   const { seed = 1, instanceType = 'm5.large' } = options
   const resources = (): { wallSeconds: number; cpuSeconds: number } => ({ wallSeconds: 0, cpuSeconds: 0 })
-  return runVirtually({ scenario, nodes, seed, instanceType, prefixDelegation: true, log: SILENT, resources })
+  return runVirtually({
+    cloud: 'aws',
+    scenario: SCENARIOS[name],
+    nodes,
+    seed,
+    instanceType,
+    prefixDelegation: true,
+    log: SILENT,
+    resources,
+  })
 }
 
 function textOf({ report }: VirtualRunResult): string {

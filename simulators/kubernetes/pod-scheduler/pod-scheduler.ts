@@ -128,15 +128,17 @@ export class PodScheduler {
   /**
    * Replaces pods at the given rate, with the gaps of a Poisson process, until `stopChurn` or `stop`. Each step takes one pod away
    * and binds one to a node with room. Steps do not wait for each other's calls.
+   *
+   * @param podsPerSecond that of the options by default (count)
    */
-  async runChurn(): Promise<void> {
-    if (this.#podsPerSecond <= 0 || this.#churn !== undefined) return
+  async runChurn(podsPerSecond = this.#podsPerSecond): Promise<void> {
+    if (podsPerSecond <= 0 || this.#churn !== undefined) return
     const churn = new AbortController()
     this.#churn = churn
     const signal = AbortSignal.any([churn.signal, this.#stopping.signal])
     let dueMs = this.#clock.now()
     while (!signal.aborted) {
-      dueMs += (-Math.log(1 - this.#random.next()) / this.#podsPerSecond) * 1000
+      dueMs += (-Math.log(1 - this.#random.next()) / podsPerSecond) * 1000
       try {
         await this.#clock.sleep(dueMs - this.#clock.now(), signal)
       } catch {
@@ -148,6 +150,7 @@ export class PodScheduler {
 
   stopChurn(): void {
     this.#churn?.abort(new Error('churn stopped'))
+    this.#churn = undefined
   }
 
   /** Ends churn and all calls. */

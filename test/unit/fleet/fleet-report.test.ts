@@ -32,6 +32,7 @@ const REPORT: WorldReport = {
 
 const RUN: FleetRunFacts = {
   cloud: 'aws',
+  isMutating: (action) => !/^(Describe|Terminate)/.test(action),
   scenario: 'cold-start',
   seed: 3,
   lowerBoundSeconds: 2,
