@@ -13,13 +13,17 @@ import type { Random } from '../runtime/random.ts'
 import type { TimerQueue } from '../runtime/timer.ts'
 import type { AgentMetrics } from './agent-metrics.ts'
 import type { PodCIDRs } from './agent-node.ts'
+import { ownNodeFacts } from './agent-machine.ts'
 import { OwnNode, untilPodCIDRs } from './agent-node.ts'
 import type { AgentSettings } from './agent-options.ts'
+import type { MetadataReader } from './controller-metadata.ts'
 
 export interface AgentAddressesOptions {
   readonly settings: AgentSettings
   /** Undefined only where `needsAPIServer` says no. */
   readonly transport: KubernetesTransport | undefined
+  /** Of the machine; absent: the own CiliumNode of mode `eni` is somebody else's to create. */
+  readonly readMetadata?: MetadataReader
   readonly metrics: AgentMetrics
   readonly clock: Clock
   readonly timers: TimerQueue
@@ -64,9 +68,9 @@ export class AgentAddresses {
    */
   async open(): Promise<IPAM> {
     const { settings, metrics, clock, timers, random, log, signal } = this.#options
-    const node = new OwnNode({ ...this.#nodeOptions(), events: metrics.k8sEvents, onChange: this.#options.onChange })
     const { ipam } = settings
     const isHostScope = ipam === 'cluster-pool' || ipam === 'kubernetes'
+    const node = this.#ownNode(signal)
     const allocationCIDRs = isHostScope ? await this.#allocationCIDRs(ipam) : {}
     if (!isHostScope && needsAPIServer(settings)) {
       this.#node = node
@@ -98,12 +102,37 @@ export class AgentAddresses {
     const { settings } = this.#options
     const families = familiesOf(settings)
     const missing = families.filter((family) => rangeOf(settings, family) === undefined)
+    // The operator gives CIDRs to nodes that have a resource; Kubernetes needs none.
+    if (missing.length > 0 && mode === 'cluster-pool') await this.#makeSureOfNode()
     const found = missing.length === 0 ? {} : await untilPodCIDRs(mode, missing, this.#nodeOptions())
     const configured = families.flatMap((family): [Family, readonly string[]][] => {
       const range = rangeOf(settings, family)
       return range === undefined ? [] : [[family, [range]]]
     })
     return { ...found, ...Object.fromEntries(configured) }
+  }
+
+  async #makeSureOfNode(): Promise<void> {
+    const done = new AbortController()
+    const node = this.#ownNode(AbortSignal.any([this.#options.signal, done.signal]))
+    this.#node = node
+    void node.watch()
+    await node.updateCiliumNodeResource()
+    this.#node = undefined
+    done.abort(new Error('the own CiliumNode is there'))
+  }
+
+  #ownNode(signal: AbortSignal): OwnNode {
+    const { settings, metrics, onChange, readMetadata } = this.#options
+    const shared = this.#nodeOptions()
+    const facts = ownNodeFacts({ settings, client: shared.client, ...(readMetadata !== undefined && { readMetadata }) })
+    return new OwnNode({
+      ...shared,
+      events: metrics.k8sEvents,
+      onChange,
+      ...(facts !== undefined && { facts }),
+      signal,
+    })
   }
 
   #nodeOptions() {

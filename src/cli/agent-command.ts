@@ -14,6 +14,7 @@ import type { AgentSettings } from './agent-options.ts'
 import type { AgentHandle } from './agent.ts'
 import { startAgent } from './agent.ts'
 import { UsageError } from './command-options.ts'
+import { metadataReader } from './controller-metadata.ts'
 import { interruption } from './interruption.ts'
 import { programVersion } from './version.ts'
 
@@ -59,7 +60,13 @@ async function start(settings: AgentSettings): Promise<AgentHandle> {
       })
     : undefined
   const transport = access === undefined ? undefined : httpsTransport(access, clock)
-  return startAgent({ settings, transport, pid: process.pid, log, clock, random: systemRandom })
+  const readMetadata = metadataReader({
+    clock,
+    endpoint: process.env['AWS_EC2_METADATA_SERVICE_ENDPOINT'] ?? '',
+    isDisabled: process.env['AWS_EC2_METADATA_DISABLED'] === 'true',
+    fetch,
+  })
+  return startAgent({ settings, transport, readMetadata, pid: process.pid, log, clock, random: systemRandom })
 }
 
 /** What the operator can mend is said in one line; anything else keeps its stack. */

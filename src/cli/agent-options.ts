@@ -31,6 +31,7 @@ export interface AgentOptions {
   readonly ipv4Range: string | undefined
   readonly ipv6Range: string | undefined
   readonly ipv4NativeRoutingCIDR: string | undefined
+  readonly autoCreateCiliumNodeResource: 'true' | 'false'
   readonly ipamCiliumNodeUpdateRate: Duration
   readonly ipamMultiPoolPreAllocation: PreAllocation
   readonly cooldown: Duration
@@ -56,7 +57,7 @@ const DEFAULT_STATE_DIR = '/var/run/berth/agent'
 
 const OPTIONS: CommandOptions<AgentOptions> = {
   ipam: {
-    ...choiceOption(`where the addresses come from: ${IPAM_MODES.join(', ')}`, IPAM_MODES, 'cluster-pool'),
+    ...choiceOption(`source of the addresses: ${IPAM_MODES.join(', ')}`, IPAM_MODES, 'cluster-pool'),
     placeholder: 'MODE',
   },
   nodeName: textOption('name of the node ($K8S_NODE_NAME, else the host name)', 'NAME', undefined),
@@ -68,6 +69,11 @@ const OPTIONS: CommandOptions<AgentOptions> = {
   ),
   ipv6Range: cidrOption('IPv6 addresses of this node, likewise', parseIPv6CIDR),
   ipv4NativeRoutingCIDR: cidrOption("CIDR that is routed without masquerading (the VPC's)", parseIPv4CIDR),
+  autoCreateCiliumNodeResource: choiceOption(
+    'create the CiliumNode of this node, or complete it',
+    ['true', 'false'],
+    'true',
+  ),
   ipamCiliumNodeUpdateRate: durationOption('between two writes of the CiliumNode', '15s'),
   ipamMultiPoolPreAllocation: preAllocationOption(),
   cooldown: durationOption('how long a released address is held back from other pods (own option)', '30s'),

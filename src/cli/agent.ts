@@ -27,12 +27,15 @@ import { startTelemetryServer } from '../telemetry/server.ts'
 import { AgentAddresses } from './agent-addresses.ts'
 import { createAgentMetrics } from './agent-metrics.ts'
 import type { AgentSettings } from './agent-options.ts'
+import type { MetadataReader } from './controller-metadata.ts'
 
 /** Everything that an agent needs of its surroundings. */
 export interface AgentRunOptions {
   readonly settings: AgentSettings
   /** Undefined: the settings say all, no API server is needed. */
   readonly transport: KubernetesTransport | undefined
+  /** Of the machine; absent: the own CiliumNode of mode `eni` is somebody else's to create. */
+  readonly readMetadata?: MetadataReader
   readonly pid: number
   readonly log: Logger
   readonly clock: Clock

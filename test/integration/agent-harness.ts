@@ -10,6 +10,7 @@ import { socketClient } from '../../src/agent/api-client.ts'
 import { readAgentOptions } from '../../src/cli/agent-options.ts'
 import type { AgentHandle } from '../../src/cli/agent.ts'
 import { startAgent } from '../../src/cli/agent.ts'
+import type { MetadataReader } from '../../src/cli/controller-metadata.ts'
 import { inProcessTransport } from '../../src/kubernetes/transport.ts'
 import { systemClock } from '../../src/runtime/clock.ts'
 import { systemRandom } from '../../src/runtime/random.ts'
@@ -19,6 +20,8 @@ export class AgentWorld {
   readonly kubernetes: KubernetesSimulator
   readonly folder = mkdtempSync(join(tmpdir(), 'berth-agent-'))
   readonly logged: string[] = []
+  /** What agents that are started from now on learn of their machine; undefined: nothing. */
+  readMetadata: MetadataReader | undefined
   readonly #agents: AgentHandle[] = []
 
   /** @param options `hasSchema` false: the API server takes CiliumNodes of any form, as one with an old or no schema does */
@@ -48,6 +51,7 @@ export class AgentWorld {
     const agent = await startAgent({
       settings,
       transport: inProcessTransport(this.kubernetes.router, 'https://api.test:6443'),
+      ...(this.readMetadata !== undefined && { readMetadata: this.readMetadata }),
       pid: process.pid,
       log: { debug: () => undefined, info: log, warn: log, error: log },
       clock: systemClock(),

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { parse, parseAllDocuments } from 'yaml'
 import { createKubernetesSimulator } from '../../../simulators/kubernetes/index.ts'
+import { ownNodeFacts } from '../../../src/cli/agent-machine.ts'
 import { OwnNode, untilPodCIDRs } from '../../../src/cli/agent-node.ts'
 import { neededByPools, PoolsLeader } from '../../../src/cli/controller-pools.ts'
 import { checkAPIServer } from '../../../src/cli/controller-preflight.ts'
@@ -163,10 +164,7 @@ async function everyRequestOfPools(): Promise<string[]> {
 async function everyRequestOfAgent(): Promise<string[]> {
   const clock = new ManualClock()
   const simulator = createKubernetesSimulator({ clock })
-  simulator.load([
-    { apiVersion: 'cilium.io/v2', kind: 'CiliumNode', metadata: { name: 'a' }, spec: {} },
-    { apiVersion: 'v1', kind: 'Node', metadata: { name: 'a' }, spec: {} },
-  ])
+  simulator.load([{ apiVersion: 'v1', kind: 'Node', metadata: { name: 'a' }, spec: {} }])
   const taken = new Set<string>()
   const transport = inProcessTransport((request, signal) => {
     taken.add(permissionOf(request))
@@ -179,8 +177,16 @@ async function everyRequestOfAgent(): Promise<string[]> {
   const stop = new AbortController()
   const shared = { client: new KubernetesClient({ transport, clock, random, limiter }), clock, random, log }
   const events = { k8sEventReceived: quiet, k8sEventProcessed: quiet }
-  const node = new OwnNode({ ...shared, name: 'a', events, onChange: quiet, signal: stop.signal })
+  const settings = { ipam: 'multi-pool', nodeName: 'a', autoCreateCiliumNodeResource: 'true' } as const
+  const facts = ownNodeFacts({ settings, client: shared.client })!
+  const own = (): OwnNode => new OwnNode({ ...shared, name: 'a', events, facts, onChange: quiet, signal: stop.signal })
+  const node = own()
   const stopped = node.watch()
+  await node.updateCiliumNodeResource()
+  // One that starts again looks whether the resource is complete.
+  const restarted = own()
+  void restarted.watch()
+  await restarted.updateCiliumNodeResource()
   await settle()
   await node.patchStatus({ status: { ipam: { used: { '10.0.0.1': { owner: 'default/a' } } } } }, stop.signal)
   await node.patchSpec({ spec: { ipam: { 'pre-allocate': 8 } } }, stop.signal)
@@ -233,6 +239,7 @@ describe('the RBAC rules', () => {
       .filter((path) => /\bclient\s*\.(get|mergePatch|create|delete|watch)\(/.test(read(`src/${path}`)))
       .sort()
     expect(speakers).toEqual([
+      'cli/agent-machine.ts',
       'cli/agent-node.ts',
       'cli/controller-preflight.ts',
       'kubernetes/cilium-node-api.ts',
