@@ -2,7 +2,10 @@ import { CiliumAgent, MultiPoolIPAM, PoolIPAM } from '../../simulators/kubernete
 import type { APIClient, AgentGeneration, NodeFacts } from '../../simulators/kubernetes/index.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Random } from '../runtime/random.ts'
+import type { AgentSurroundings } from './berth-agent.ts'
+import { BerthAgent } from './berth-agent.ts'
 import { missingAddresses } from './convergence.ts'
+import type { NodeAgent } from './node-agent.ts'
 import type { NodeView } from './world-view.ts'
 
 /** What an instance of the node's type can carry (counts). */
@@ -19,6 +22,8 @@ export interface SimulatedNodeOptions {
   readonly capacity: NodeCapacity
   readonly generation: AgentGeneration
   readonly client: APIClient
+  /** Of the agent of `src/agent`; absent: the simulators' own agent runs, which shares nothing with what is tested. */
+  readonly surroundings?: AgentSurroundings
   readonly clock: Clock
   readonly random: Random
   readonly updateIntervalMs: number
@@ -27,7 +32,7 @@ export interface SimulatedNodeOptions {
 /** A machine of the cluster with its agent, and what can be said about the two. */
 export class SimulatedNode {
   readonly facts: NodeFacts
-  readonly agent: CiliumAgent
+  readonly agent: NodeAgent
   readonly #capacity: NodeCapacity
   readonly joinedMs: number
   /** Whether it has lacked nothing at some time. */
@@ -35,15 +40,14 @@ export class SimulatedNode {
   #servedMs: number | undefined
 
   constructor(options: SimulatedNodeOptions) {
-    const { facts, generation, client, clock, random, updateIntervalMs } = options
+    const { facts, clock } = options
     this.facts = facts
     this.#capacity = options.capacity
-    const ipam = generation === 'pool' ? new PoolIPAM(random) : new MultiPoolIPAM()
     this.joinedMs = clock.now()
     const onTakenOver = (): void => {
-      if (this.#servedMs === undefined && ipam.availableCount > 0) this.#servedMs = clock.now()
+      if (this.#servedMs === undefined && this.agent.ipam.availableCount > 0) this.#servedMs = clock.now()
     }
-    this.agent = new CiliumAgent({ facts, client, ipam, clock, random, updateIntervalMs, onTakenOver })
+    this.agent = this.#createAgent(options, onTakenOver)
   }
 
   /** When its resource first opened an address to pods (clock, ms); undefined while it has not. */
@@ -73,6 +77,15 @@ export class SimulatedNode {
   /** Addresses open to pods, as the agent sees them. */
   open(): readonly string[] {
     return this.agent.ipam.openAddresses()
+  }
+
+  /** Agents that make their pools of the ENI status are always simulated ones: `src/agent` has none (docs/compatibility.md). */
+  #createAgent(options: SimulatedNodeOptions, onTakenOver: () => void): NodeAgent {
+    const { facts, generation, client, surroundings, clock, random, updateIntervalMs } = options
+    const own = { facts, random, updateIntervalMs, onTakenOver }
+    if (generation === 'pool' && surroundings !== undefined) return new BerthAgent({ ...surroundings, ...own })
+    const ipam = generation === 'pool' ? new PoolIPAM(random) : new MultiPoolIPAM()
+    return new CiliumAgent({ ...own, client, ipam, clock })
   }
 
   view(): NodeView {
