@@ -5,7 +5,6 @@
  * @source cilium Documentation/cmdref/cilium-operator-aws.md, -azure.md and -alibabacloud.md, 1.14 to 1.20
  */
 export const OTHER_DUTIES: Readonly<Record<string, boolean>> = {
-  'auto-create-cilium-pod-ip-pools': false,
   'aws-pagination-enabled': true,
   'bgp-announce-lb-ip': true,
   'bgp-config-path': false,
@@ -23,10 +22,6 @@ export const OTHER_DUTIES: Readonly<Record<string, boolean>> = {
   'cilium-pod-labels': false,
   'cilium-pod-namespace': false,
   'cluster-id': false,
-  'cluster-pool-ipv4-cidr': false,
-  'cluster-pool-ipv4-mask-size': false,
-  'cluster-pool-ipv6-cidr': false,
-  'cluster-pool-ipv6-mask-size': false,
   'clustermesh-concurrent-service-endpoint-syncs': false,
   'clustermesh-config': false,
   'clustermesh-enable-endpoint-sync': true,
@@ -49,8 +44,6 @@ export const OTHER_DUTIES: Readonly<Record<string, boolean>> = {
   'enable-ingress-controller': true,
   'enable-ingress-proxy-protocol': true,
   'enable-ingress-secrets-sync': true,
-  'enable-ipv4': true,
-  'enable-ipv6': true,
   'enable-k8s': true,
   'enable-k8s-api-discovery': true,
   'enable-k8s-endpoint-slice': true,
