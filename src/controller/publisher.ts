@@ -39,6 +39,8 @@ export class Publisher {
   #failureCount = 0
   #failure = ''
   #publishedRevision = -1
+  /** Addresses that the last write opened (count). */
+  #publishedAddresses = 0
   #isWriting = false
   #running: Promise<void> | undefined
   readonly #fields = new Map<OwnField, FieldMemory>()
@@ -47,7 +49,7 @@ export class Publisher {
     this.#node = node
     this.#services = services
     this.#trigger = new Trigger({
-      run: () => services.writes.run(this, 0, () => this.#publish()),
+      run: () => services.writes.run(this, this.#lane(), () => this.#publish()),
       minIntervalMs: MIN_INTERVAL_MS,
       clock: services.clock,
       timers: services.timers,
@@ -69,7 +71,9 @@ export class Publisher {
 
   /** Writes the resource if it does not say yet what it should. */
   request(reason: string): void {
-    if (this.#node.state.revision !== this.#publishedRevision && !this.#isSilent()) this.#trigger.trigger(reason)
+    if (this.#node.state.revision === this.#publishedRevision || this.#isSilent()) return
+    this.#trigger.trigger(reason)
+    this.#services.writes.promote(this, this.#lane())
   }
 
   /**
@@ -100,6 +104,11 @@ export class Publisher {
   /** Nothing is written now. A write that failed waits for its retry, whatever is requested meanwhile. */
   #isSilent(): boolean {
     return this.#services.isSilent() || this.#node.isMalformed || this.#retry?.dueMs !== undefined
+  }
+
+  /** What opens addresses goes first: words about a wait must not make it longer when thousands of nodes join at once. */
+  #lane(): number {
+    return this.#node.state.statistics.ipv4.availableIPs > this.#publishedAddresses ? 0 : 1
   }
 
   async #publish(): Promise<void> {
@@ -139,6 +148,7 @@ export class Publisher {
     this.#failureCount = 0
     this.#failure = ''
     this.#publishedRevision = revision
+    this.#publishedAddresses = pool?.size ?? 0
     this.#noteWithheld(withheld)
     if (this.#node.state.revision !== revision) this.request('changed meanwhile')
   }

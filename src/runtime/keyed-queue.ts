@@ -56,6 +56,12 @@ export class KeyedQueue<K> {
     return entry.done
   }
 
+  /** Moves a waiting key to a more urgent lane; one that does not wait, or waits there already, stays as it is. */
+  promote(key: K, lane: number): void {
+    const waiting = this.#lanes.find((entries) => entries.has(key))?.get(key)
+    if (waiting !== undefined) this.#promote(key, waiting, lane)
+  }
+
   /** Tasks that start before that of a waiting key (count); undefined when the key does not wait. Takes as long as the queue is. */
   placeOf(key: K): number | undefined {
     let before = 0

@@ -35,6 +35,33 @@ describe('publishing a node', () => {
     expect(fleet.log.count('Unable to write a CiliumNode')).toBe(1)
   })
 
+  test('writes first what opens addresses: words about a wait do not hold up those who have been served', async () => {
+    const fleet = new FakeFleet()
+    const { apiServer } = fleet
+    const write = apiServer.updateStatus.bind(apiServer)
+    const opened = Promise.withResolvers<void>()
+    const started: string[] = []
+    apiServer.updateStatus = async (seen, wanted) => {
+      started.push(seen.name)
+      await opened.promise
+      return write(seen, wanted)
+    }
+    // Every write has words to say; the calls of the last nodes succeed.
+    fleet.provider.fail('allocateIPs', ...Array.from({ length: 80 }, () => 'throttled' as const))
+    await fleet.start()
+    const names = Array.from({ length: 100 }, (_, index) => `node-${index}`)
+    for (const name of names) fleet.join({ name })
+    await fleet.advance(500)
+    const atOnce = started.length
+    expect(atOnce).toBeLessThan(names.length)
+    const served = names.filter((name) => fleet.node(name).stats().ipv4.availableIPs > 0)
+    const waiting = served.filter((name) => !started.includes(name))
+    expect(waiting.length).toBeGreaterThan(5)
+    opened.resolve()
+    await fleet.advance(500)
+    expect(new Set(started.slice(atOnce, atOnce + waiting.length))).toEqual(new Set(waiting))
+  })
+
   test('of a resource that is gone ends quietly', async () => {
     const fleet = await withNode()
     fleet.apiServer.remove('node-1')

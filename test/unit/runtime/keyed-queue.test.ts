@@ -45,6 +45,17 @@ describe('KeyedQueue', () => {
     expect(starts).toEqual(['b', 'a'])
   })
 
+  test('a key that waits moves up without being asked for again, and one that does not wait stays away', async () => {
+    const queue = new KeyedQueue<string>({ concurrency: Infinity, laneCount: 2 })
+    const starts: string[] = []
+    const all = ['a', 'b', 'c'].map((key) => queue.run(key, 1, () => Promise.resolve(void starts.push(key))))
+    queue.promote('c', 0)
+    queue.promote('c', 1)
+    queue.promote('d', 0)
+    await Promise.all(all)
+    expect(starts).toEqual(['c', 'a', 'b'])
+  })
+
   test('gives the event loop its turn between slices', async () => {
     const queue = new KeyedQueue<number>({ concurrency: Infinity, laneCount: 1 })
     let started = 0
