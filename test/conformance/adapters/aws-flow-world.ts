@@ -62,7 +62,7 @@ export class FlowWorld {
         securityGroups: (cloud.securityGroups ?? []).map(({ id, vpc, tags }) => ({
           groupId: wireID('sg', id),
           vpcId: wireID('vpc', vpc),
-          groupName: id,
+          groupName: `group ${id}`,
           tags: tags ?? {},
         })),
         routeTables: (cloud.routeTables ?? []).map(({ id, vpc, subnets }) => ({
