@@ -69,6 +69,13 @@ describe('an agent whose node has no resource', () => {
     })
   })
 
+  test('does not create it without the ID of its machine', async () => {
+    world.kubernetes.load([kubernetesNode()])
+    await world.start('--ipam', 'azure')
+    await until(() => world.logged.includes('Unable to create or update the own CiliumNode'))
+    expect(world.kubernetes.counts()['ciliumnodes.cilium.io'] ?? 0).toBe(0)
+  })
+
   test.each(['multi-pool', 'cluster-pool'])('creates it in mode %s', async (mode) => {
     world.kubernetes.load([kubernetesNode()])
     await world.start('--ipam', mode)
