@@ -296,7 +296,7 @@ export function retryAfterMs(header: (name: string) => string | undefined, nowMs
   const text = header('retry-after')
   if (text === undefined || text.trim() === '') return undefined
   const seconds = Number(text)
-  if (seconds >= 0) return seconds * SECOND_MS
+  if (!Number.isNaN(seconds)) return seconds >= 0 ? seconds * SECOND_MS : undefined
   const dateMs = Date.parse(text)
   return Number.isNaN(dateMs) ? undefined : Math.max(0, dateMs - nowMs)
 }
