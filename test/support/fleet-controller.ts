@@ -1,5 +1,7 @@
 import { inProcessHandler } from '../../simulators/aws/index.ts'
 import type { Router } from '../../simulators/kit/http.ts'
+import type { Registry } from 'prom-client'
+import type { AuditEntry } from '../../src/audit/audit-log.ts'
 import type { ControllerHandle } from '../../src/cli/controller.ts'
 import { startController } from '../../src/cli/controller.ts'
 import { loadConfig } from '../../src/config/load.ts'
@@ -20,6 +22,7 @@ export interface ProcessOptions {
   readonly ec2Observer: WireObserver
   readonly kubernetesObserver: WireObserver
   readonly log: Logger
+  readonly writeAudit: (entry: AuditEntry) => void
 }
 
 /** Seconds that a pod has to end (`--shutdown-grace-period`, s). */
@@ -39,6 +42,7 @@ export class ControllerProcess {
   /** When the process must have ended by (ms): it was told to stop. */
   #deadlineMs: number | undefined
   #isOver = false
+  #registry: Registry | undefined
 
   constructor(options: ProcessOptions) {
     this.ordinal = options.ordinal
@@ -61,6 +65,11 @@ export class ControllerProcess {
     return this.#handle
   }
 
+  /** What `/metrics` would show. */
+  get registry(): Registry | undefined {
+    return this.#isOver ? undefined : this.#registry
+  }
+
   /** It was told to stop and has not done so in time: a defect. */
   get isStuck(): boolean {
     return !this.#isOver && this.#deadlineMs !== undefined && this.#clock.now() > this.#deadlineMs
@@ -79,7 +88,7 @@ export class ControllerProcess {
   }
 
   async #run(options: ProcessOptions): Promise<void> {
-    const { ordinal, seed, flags, clock, ec2, kubernetes, ec2Observer, kubernetesObserver, log } = options
+    const { ordinal, seed, flags, clock, ec2, kubernetes, ec2Observer, kubernetesObserver, log, writeAudit } = options
     const { config } = loadConfig(['--aws-region=us-east-1', `--shutdown-grace-period=${GRACE_SECONDS}s`, ...flags], {})
     const transport = inProcessTransport(
       this.#wires.kubernetes(kubernetes, kubernetesObserver),
@@ -102,7 +111,12 @@ export class ControllerProcess {
           credentials: { accessKeyId: 'controller', secretAccessKey: 'secret' },
           requestHandler: inProcessHandler(this.#wires.ec2(ec2, ec2Observer)),
         },
-        startTelemetry: () => Promise.resolve({ url: '', close: () => Promise.resolve() }),
+        startTelemetry: ({ registry }) => {
+          this.#registry = registry
+          return Promise.resolve({ url: '', close: () => Promise.resolve() })
+        },
+        // What a dead process still believes to do is on nobody's record.
+        writeAudit: (entry) => (this.#wires.isCut ? undefined : writeAudit(entry)),
         log,
         clock,
         random: seededRandom(seed * 1_000_003 + ordinal),
