@@ -8,7 +8,7 @@ import type { IdleReason } from '../ipam/plan-maintenance.ts'
 import { maintenanceGates } from '../ipam/plan-maintenance.ts'
 import { publishReleaseIPs } from '../ipam/release-handshake.ts'
 import type { SeenResource } from '../ipam/seen-resource.ts'
-import { isOlderVersion, packResource, unpackResource } from '../ipam/seen-resource.ts'
+import { isOlderVersion, isSameVersion, packResource, unpackResource } from '../ipam/seen-resource.ts'
 import { needPriority } from '../ipam/step-priority.ts'
 import type { AllocationMap, Statistics } from '../ipam/types.ts'
 import { effectiveMaxAllocate, signedNeed } from '../ipam/watermarks.ts'
@@ -45,6 +45,8 @@ export class Node implements NodeHost {
   readonly #abort = new AbortController()
   #state: NodeState = INITIAL_NODE_STATE
   #operations: NodeOperations | undefined
+  /** The agent's part of the resource as the provider was last told of it. */
+  #told = ''
   #maintainer: Triggerable
   #isPassPending: () => boolean
   #dueTimer: Timer | undefined
@@ -191,16 +193,21 @@ export class Node implements NodeHost {
     if (before !== undefined && isOlderVersion(resource, before)) return false
     this.#isMalformed = false
     this.#isPaused = isPausedByAnnotation(resource)
-    const now = packResource(resource, before)
-    this.apply({ kind: 'resourceSeen', resource: now, nowMs: this.#services.clock.now() })
-    this.#publisher.observe(resource, before, now)
+    // A watch delivers again what our own write was answered with.
+    const isKnown = before !== undefined && isSameVersion(resource, before)
+    const now = isKnown ? before : packResource(resource, before)
+    if (!isKnown) {
+      this.apply({ kind: 'resourceSeen', resource: now, nowMs: this.#services.clock.now() })
+      this.#publisher.observe(resource, before, now)
+    }
     if (resource.spec.instanceID === '') {
       this.apply({ kind: 'waiting', cause: { kind: 'noInstanceID' }, nextTryAt: undefined })
       this.#publisher.request('no instance ID')
       return false
     }
     if (this.#operations === undefined) this.#operations = this.#services.implementation.createNode(resource)
-    else this.#operations.updatedNode(resource)
+    else if (!isKnown || now.others !== this.#told) this.#operations.updatedNode(resource)
+    this.#told = now.others
     this.#warnOfCeiling(resource)
     return this.evaluate('resource update')
   }
@@ -337,8 +344,9 @@ export class Node implements NodeHost {
   }
 
   apply(event: NodeEvent): void {
-    this.#state = reduce(this.#state, event)
-    if (!this.isStopped) this.#services.nodeChanged(this)
+    const before = this.#state
+    this.#state = reduce(before, event)
+    if (this.#state !== before && !this.isStopped) this.#services.nodeChanged(this)
   }
 
   publish(reason: string): void {

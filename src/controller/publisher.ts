@@ -202,9 +202,10 @@ export class Publisher {
         this.#observeFields(fieldsOf(unpackResource(state.resource)))
       return
     }
+    const fields = fieldsOf(version)
     // What the API server made of our write (defaults, pruned fields) is ours too.
-    if (isOurs) this.#recordOurs(fieldsOf(version))
-    this.#observeFields(fieldsOf(version))
+    if (isOurs) this.#recordOurs(fields)
+    this.#observeFields(fields)
     // The watch may have brought a later version while the answer was on its way: that one stays.
     const isLate = isOlderVersion(version, state.resource)
     const resource = isLate ? state.resource : packResource(version, state.resource)

@@ -8,7 +8,7 @@ import { needsReread } from './plan-maintenance.ts'
 import type { ReleaseRecords, ResourceStates } from './release-handshake.ts'
 import { forgetAcknowledged, NO_RELEASE_RECORDS, released } from './release-handshake.ts'
 import type { SeenResource } from './seen-resource.ts'
-import { EMPTY_STATISTICS, statisticsAfterFailedRefresh } from './statistics.ts'
+import { EMPTY_STATISTICS, sameStatistics, statisticsAfterFailedRefresh } from './statistics.ts'
 import type { Statistics } from './types.ts'
 import type { AgentGeneration } from './usage.ts'
 
@@ -73,6 +73,8 @@ export interface NodeState {
   /** Grows whenever something changed that the resource should say. */
   readonly revision: number
 }
+
+const KNOWN: ViewState = { kind: 'known' }
 
 const NO_TIMES: ReadonlyMap<string, number> = new Map()
 
@@ -242,21 +244,33 @@ function readyTimes(
   return times
 }
 
+/** The same state where nothing has changed: most looks at a node at rest find it so. */
 function afterRefresh(state: NodeState, event: Extract<NodeEvent, { kind: 'refreshed' }>): NodeState {
-  const { statistics, generation, nowMs } = event
+  const { generation, nowMs } = event
+  const statistics = sameStatistics(state.statistics, event.statistics) ? state.statistics : event.statistics
   const isInNeed = statistics.ipv4.neededIPs > 0 || statistics.ipv6.neededPrefixes > 0
   const cidrs = event.cidrs === undefined ? NO_CIDR_RELEASE : trackCIDRs(state.cidrs, { ...event.cidrs, nowMs })
   // What the agent holds again is listed again at once.
   const stillMarked = [...state.withheld.keys()].filter((cidr) => cidrs.marked.has(cidr))
   const withheld = withhold(state.withheld, stillMarked)
+  const needSinceMs = isInNeed ? (state.needSinceMs ?? nowMs) : undefined
+  if (
+    statistics === state.statistics &&
+    generation === state.generation &&
+    state.view.kind === 'known' &&
+    cidrs === state.cidrs &&
+    withheld === state.withheld &&
+    needSinceMs === state.needSinceMs
+  )
+    return state
   return {
     ...state,
     statistics,
     generation,
-    view: { kind: 'known' },
+    view: KNOWN,
     cidrs,
     withheld,
-    needSinceMs: isInNeed ? (state.needSinceMs ?? nowMs) : undefined,
+    needSinceMs,
     revision:
       state.revision +
       Number(state.view.kind !== 'known' || state.generation !== generation || withheld !== state.withheld),

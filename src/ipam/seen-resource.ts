@@ -119,6 +119,11 @@ export function isOlderVersion(node: Pick<CiliumNode, 'uid' | 'resourceVersion'>
   return BigInt(node.resourceVersion) < BigInt(seen.resourceVersion)
 }
 
+/** Whether `node` is the very version that was seen. */
+export function isSameVersion(node: Pick<CiliumNode, 'uid' | 'resourceVersion'>, seen: SeenResource): boolean {
+  return node.resourceVersion !== '' && node.resourceVersion === seen.resourceVersion && node.uid === seen.uid
+}
+
 function ownPart(node: CiliumNode): OwnPart {
   const { spec, status } = node
   return {

@@ -70,6 +70,23 @@ export function calculateStatistics(input: StatisticsInput): Statistics {
   }
 }
 
+/** Whether two nodes' numbers are the same. */
+export function sameStatistics(left: Statistics, right: Statistics): boolean {
+  return (
+    left.ipv4.usedIPs === right.ipv4.usedIPs &&
+    left.ipv4.availableIPs === right.ipv4.availableIPs &&
+    left.ipv4.neededIPs === right.ipv4.neededIPs &&
+    left.ipv4.excessIPs === right.ipv4.excessIPs &&
+    left.ipv4.capacity === right.ipv4.capacity &&
+    left.ipv4.remainingInterfaces === right.ipv4.remainingInterfaces &&
+    left.ipv4.interfaceCandidates === right.ipv4.interfaceCandidates &&
+    left.ipv6.availablePrefixes === right.ipv6.availablePrefixes &&
+    left.ipv6.neededPrefixes === right.ipv6.neededPrefixes &&
+    left.emptyInterfaceSlots === right.emptyInterfaceSlots &&
+    left.assignedStaticIP === right.assignedStaticIP
+  )
+}
+
 /** Whether the excess formula counts a touched prefix as a whole: up to 1.18. From 1.19 on the provider finds free prefixes. */
 export function countsTouchedPrefixes(profile: IPAMProfile): boolean {
   return profile === '1.14' || profile === '1.18'
