@@ -158,7 +158,8 @@ export class Collection {
       this.#changes.delete(event.key)
       this.#keys.delete(event.key)
     } else {
-      changes[0] = { ...first, previous: undefined } // else each object would keep its state before last alive for ever
+      // Else each object would keep its state before last alive for ever; and a new list has no room to spare.
+      this.#changes.set(event.key, [{ ...first, previous: undefined }, ...changes.slice(1)])
     }
   }
 }

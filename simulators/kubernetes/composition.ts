@@ -1,5 +1,5 @@
-import { deepEqual, without } from './json.ts'
-import type { JSONObject, JSONValue, KubernetesObject, ObjectMeta } from './json.ts'
+import { deepEqual, equalExcept, without } from './json.ts'
+import type { JSONValue, KubernetesObject, ObjectMeta } from './json.ts'
 import { updatedMetadata } from './metadata.ts'
 import type { ServedResource } from './registry.ts'
 
@@ -35,21 +35,17 @@ export function countGeneration(
   old: KubernetesObject,
 ): KubernetesObject {
   if (!definition.hasGeneration) return object
-  const counted = (one: KubernetesObject): JSONObject =>
-    without(one, 'metadata', 'apiVersion', ...(version.hasStatus ? ['status'] : []))
   const generation = old.metadata.generation ?? 1
-  const isChanged = !deepEqual(counted(object), counted(old))
+  const isChanged = !equalExcept(object, old, 'metadata', 'apiVersion', ...(version.hasStatus ? ['status'] : []))
   return { ...object, metadata: { ...object.metadata, generation: isChanged ? generation + 1 : generation } }
 }
 
 /** Whether storing `object` over `old` would change nothing: such a write takes no resourceVersion and sends no event. */
 export function isSameState(object: KubernetesObject, old: KubernetesObject): boolean {
-  const content = (one: KubernetesObject): JSONObject => without(one, 'metadata', 'apiVersion')
-  const metadata = ({ metadata }: KubernetesObject): JSONObject => without(metadata, 'resourceVersion', 'managedFields')
   return (
-    deepEqual(metadata(object), metadata(old)) &&
+    equalExcept(object.metadata, old.metadata, 'resourceVersion', 'managedFields') &&
     deepEqual(untimed(object.metadata), untimed(old.metadata)) &&
-    deepEqual(content(object), content(old))
+    equalExcept(object, old, 'metadata', 'apiVersion')
   )
 }
 

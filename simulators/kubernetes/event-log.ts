@@ -2,7 +2,7 @@ import type { KubernetesObject } from './json.ts'
 import type { FieldReader } from './selectors.ts'
 
 /** States that a collection keeps as objects at once (count). The others are kept as text, which takes a third of the memory. */
-const KEPT_OBJECTS = 2_000
+const KEPT_OBJECTS = 100
 
 /**
  * One state of one object. Immutable. What has not been asked for lately is kept as text alone, and read again when somebody asks:

@@ -57,6 +57,15 @@ export function deepEqual(left: unknown, right: unknown): boolean {
   return present === 0
 }
 
+/** `deepEqual` of two objects, some of their members apart. */
+export function equalExcept(left: JSONObject, right: JSONObject, ...ignored: readonly string[]): boolean {
+  for (const key in left) if (!ignored.includes(key) && !deepEqual(left[key], right[key])) return false
+  for (const key in right) {
+    if (left[key] === undefined && right[key] !== undefined && !ignored.includes(key)) return false
+  }
+  return true
+}
+
 /** The value at a dotted path of plain field names (`spec.nodeName`), or undefined when a step is missing. */
 export function valueAt(root: JSONValue | undefined, path: string): JSONValue | undefined {
   let value: JSONValue | undefined = root
@@ -76,7 +85,9 @@ export function scalarText(value: JSONValue | undefined): string {
 /** A copy of `value` without the named keys; the same object when none of them is there. */
 export function without(value: JSONObject, ...keys: readonly string[]): JSONObject {
   if (!keys.some((key) => key in value)) return value
-  return Object.fromEntries(Object.entries(value).filter(([key]) => !keys.includes(key)))
+  const kept: Record<string, JSONValue | undefined> = {}
+  for (const key in value) if (!keys.includes(key)) kept[key] = value[key]
+  return kept
 }
 
 /** A Kubernetes timestamp: RFC 3339, UTC, whole seconds. */

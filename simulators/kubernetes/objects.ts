@@ -127,7 +127,11 @@ export class Objects {
     this.#validate(resource, object, undefined)
     const key = keyOf(namespace, object.metadata.name)
     if (resource.collection.get(key) !== undefined) throw alreadyExists(definition, object.metadata.name)
-    return { version: this.#store(resource, key, object, options.isDryRun), isCreated: true, warnings: pruned.warnings }
+    return {
+      version: this.#store(resource, key, object, { old: undefined, isDryRun: options.isDryRun }),
+      isCreated: true,
+      warnings: pruned.warnings,
+    }
   }
 
   /** PUT of an object or of its status. @throws APIStatusError 400, 404, 409 (changed meanwhile), 422 */
@@ -296,7 +300,7 @@ export class Objects {
     const stored =
       isLastStep && !options.isDryRun
         ? this.remove(resource, key, tracked)
-        : this.#storeIfChanged(resource, key, tracked, { old, isDryRun: options.isDryRun })
+        : this.#store(resource, key, tracked, { old, isDryRun: options.isDryRun })
     return { version: stored, isCreated: false, warnings: pruned.warnings }
   }
 
@@ -318,7 +322,7 @@ export class Objects {
 
   #validate(resource: ServedResource, object: KubernetesObject, old: KubernetesObject | undefined): void {
     const causes = [
-      ...validateMetadata(object),
+      ...(old !== undefined && hasSameTexts(object, old) ? [] : validateMetadata(object)),
       ...(resource.version.schema?.validate(object, old) ?? []),
       ...(resource.definition.strategy.validate?.(object, old) ?? []),
     ]
@@ -344,10 +348,6 @@ export class Objects {
     return apiVersion === object.apiVersion ? object : { ...object, apiVersion }
   }
 
-  #store(resource: Resource, key: string, object: KubernetesObject, isDryRun: boolean): ObjectVersion {
-    return this.#storeIfChanged(resource, key, object, { old: undefined, isDryRun })
-  }
-
   /** A write that changes nothing takes no resourceVersion and sends no event. */
   #storeIfChanged(
     resource: Resource,
@@ -356,6 +356,15 @@ export class Objects {
     { old, isDryRun }: { readonly old: ObjectVersion | undefined; readonly isDryRun: boolean },
   ): ObjectVersion {
     if (old !== undefined && isSameState(object, old.object)) return old
+    return this.#store(resource, key, object, { old, isDryRun })
+  }
+
+  #store(
+    resource: Resource,
+    key: string,
+    object: KubernetesObject,
+    { old, isDryRun }: { readonly old: ObjectVersion | undefined; readonly isDryRun: boolean },
+  ): ObjectVersion {
     const resourceVersion = isDryRun ? (old?.resourceVersion ?? 0) : this.#registry.nextResourceVersion()
     const apiVersion = apiVersionOf(resource.definition.group, resource.definition.storageVersion)
     const stamped = withResourceVersion({ ...object, apiVersion }, resourceVersion)
@@ -366,13 +375,27 @@ export class Objects {
   }
 
   #writer({ resource, subresource }: WriteTarget, options: WriteOptions): FieldWriter {
+    const clock = this.#clock
     return {
       manager: options.fieldManager,
       subresource,
       apiVersion: apiVersionOf(resource.definition.group, resource.version.name),
-      time: timestamp(this.#clock.wallTime()),
+      // Most objects have no managed fields, and their writers no need to be dated.
+      get time() {
+        return timestamp(clock.wallTime())
+      },
     }
   }
+}
+
+/** The parts of metadata that are validated are those of the stored state, which has been validated. */
+function hasSameTexts({ metadata }: KubernetesObject, { metadata: old }: KubernetesObject): boolean {
+  return (
+    metadata.name === old.name &&
+    metadata.labels === old.labels &&
+    metadata.annotations === old.annotations &&
+    metadata.ownerReferences === old.ownerReferences
+  )
 }
 
 const NAMESPACE_MISMATCH = 'the namespace of the provided object does not match the namespace sent on the request'

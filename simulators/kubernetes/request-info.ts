@@ -68,6 +68,7 @@ export function isTrue(text: string | null): boolean {
 }
 
 function decode(part: string): string {
+  if (!part.includes('%')) return part
   try {
     return decodeURIComponent(part)
   } catch {

@@ -12,6 +12,7 @@ const RUNNING = new Set(['Immediate', 'FSReqCallback', 'FSReqPromise', 'CloseReq
 const MAX_TURNS_AT_ONCE = 5_000_000
 
 const realSetImmediate = globalThis.setImmediate
+const RealDate = globalThis.Date
 
 /**
  * Virtual time for the whole process (docs/decisions/0004-one-clock.md): third-party code is driven through the replaced globals
@@ -35,7 +36,7 @@ export class VirtualTime {
     this.#timers = timers
     const base: Clock = {
       now: () => timers.now - EPOCH_MS,
-      wallTime: () => new timers.Date(timers.now),
+      wallTime: () => new RealDate(timers.now),
       sleep: (ms, signal) =>
         new Promise<void>((resolve) => {
           const timer = timers.setTimeout(() => resolve(), Math.max(ms, 0))
