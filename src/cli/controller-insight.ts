@@ -18,11 +18,19 @@ import type { Clock } from '../runtime/clock.ts'
 import type { ControllerMetrics } from '../telemetry/controller-metrics.ts'
 import type { Route } from '../telemetry/server.ts'
 import { nodeFacts } from './explain-facts.ts'
+import { actionRows, bucketRow, nodeRow, subnetRow } from './fleet-status.ts'
+import { pageRoutes } from '../status-page/page-routes.ts'
+import { StatusFeed } from '../status-page/status-feed.ts'
+import type { BudgetMoment, HappeningRow, NodeRow } from '../status-page/status-source.ts'
 import { explainRoute } from './explain-routes.ts'
 import type { ExplainSources } from './explain-routes.ts'
 
-/** How often the free addresses of subnets are noted (ms): their trend is there when somebody asks. */
-const SUBNET_SAMPLE_MS = 30_000
+/** How often subnets and buckets are noted (ms): their course is there when somebody asks. */
+const SAMPLE_MS = 30_000
+/** Moments of the budget that are kept (count): an hour. */
+const MAX_MOMENTS = 120
+/** Happenings that are kept (count). */
+const MAX_HAPPENINGS = 50
 /** Nodes whose resource cannot be read that are remembered (count). */
 const MAX_MALFORMED = 1_000
 
@@ -62,6 +70,9 @@ export class ControllerInsight implements NodeObserver {
   readonly #notices = new Map<string, WaitNotice>()
   readonly #malformed = new Map<string, string>()
   readonly #freeIPs = new Map<string, readonly FreeSample[]>()
+  readonly #moments: BudgetMoment[] = []
+  readonly #happenings: HappeningRow[] = []
+  readonly #feed: StatusFeed
   #budget: AdaptiveAPIBudget | undefined
   #leader: LeaderView | undefined
   #reporter: WaitReporter | undefined
@@ -81,7 +92,20 @@ export class ControllerInsight implements NodeObserver {
         this.#leader?.findPod(namespace, name, signal) ?? Promise.resolve(undefined),
       subnets: () => this.subnets(),
     }
-    this.routes = [explainRoute(this.sources)]
+    this.#feed = new StatusFeed(
+      {
+        isLeading: () => this.#leader !== undefined,
+        troubles: () => this.#leader?.manager.readiness().reasons ?? ['this replica stands by: another one leads'],
+        nodes: () => (this.#leader?.manager.getNames() ?? []).map((name) => this.#row(name)).filter(isDefined),
+        node: (name) => this.#row(name),
+        subnets: () => this.subnets().map(subnetRow),
+        budget: () => this.#moment(),
+        history: () => this.#moments,
+        happenings: () => this.#happenings,
+      },
+      clock,
+    )
+    this.routes = [explainRoute(this.sources), ...pageRoutes(this.#feed)]
     metrics.watchWaiting({ nodes: () => this.waitingNodes(), subnets: () => this.subnets() })
   }
 
@@ -94,11 +118,12 @@ export class ControllerInsight implements NodeObserver {
     this.#leader = leader
     this.#reporter = reporter
     signal.addEventListener('abort', () => (this.#leader = undefined), { once: true })
-    void this.#sampleSubnets(signal)
+    void this.#takeSamples(signal)
   }
 
   changed(node: Node): void {
     const { state, name } = node
+    this.#feed.changed(name)
     const { notice } = state
     const isWaiting = state.needSinceMs !== undefined || state.view.kind !== 'known' || notice !== NO_NOTICE
     if (isWaiting) this.#waiting.add(name)
@@ -121,6 +146,7 @@ export class ControllerInsight implements NodeObserver {
     this.#waiting.delete(name)
     this.#notices.delete(name)
     this.#malformed.delete(name)
+    this.#feed.changed(name)
   }
 
   /** How many nodes wait, by reason. Takes as long as there are waiting nodes. */
@@ -142,9 +168,10 @@ export class ControllerInsight implements NodeObserver {
     this.#sample()
     return [...(this.#leader?.quota() ?? [])]
       .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([poolID, { availableIPs, freeBlocks }]) => ({
+      .map(([poolID, { availableIPs, totalIPs, freeBlocks }]) => ({
         poolID,
         freeIPs: availableIPs,
+        totalIPs,
         freeBlocks,
         emptyMs: timeToEmptyMs(this.#freeIPs.get(poolID) ?? []),
       }))
@@ -153,18 +180,40 @@ export class ControllerInsight implements NodeObserver {
   #noteNotice(node: Node, notice: WaitNotice): void {
     if (notice === NO_NOTICE) {
       this.#notices.delete(node.name)
+      this.#happened(node.name, 'settled', 'goes on')
       return
     }
     this.#notices.set(node.name, notice)
     const code = codeOfNotice(node.state)
-    if (code !== undefined) this.#reporter?.waits(node.name, code, notice.text)
+    if (code === undefined) return
+    this.#happened(node.name, code, notice.text)
+    this.#reporter?.waits(node.name, code, notice.text)
   }
 
-  async #sampleSubnets(signal: AbortSignal): Promise<void> {
+  #happened(node: string, code: ReasonCode, text: string): void {
+    this.#happenings.unshift([this.#clock.wallTime().getTime(), node, code, text])
+    if (this.#happenings.length > MAX_HAPPENINGS) this.#happenings.pop()
+  }
+
+  #row(name: string): NodeRow | undefined {
+    const node = this.#leader?.manager.get(name)
+    return node === undefined ? undefined : nodeRow(node)
+  }
+
+  #moment(): BudgetMoment {
+    const budget = this.#budget
+    const atMs = this.#clock.wallTime().getTime()
+    if (budget === undefined) return { atMs, buckets: [], actions: [] }
+    return { atMs, buckets: budget.buckets().map(bucketRow), actions: actionRows(budget.ledger()) }
+  }
+
+  async #takeSamples(signal: AbortSignal): Promise<void> {
     try {
       while (!signal.aborted) {
         this.#sample()
-        await this.#clock.sleep(SUBNET_SAMPLE_MS, signal)
+        this.#moments.push(this.#moment())
+        if (this.#moments.length > MAX_MOMENTS) this.#moments.shift()
+        await this.#clock.sleep(SAMPLE_MS, signal)
       }
     } catch {
       // The signal: somebody else leads, or the process ends.
@@ -178,6 +227,10 @@ export class ControllerInsight implements NodeObserver {
       this.#freeIPs.set(poolID, withSample(this.#freeIPs.get(poolID) ?? [], { atMs, freeIPs: availableIPs }))
     for (const poolID of this.#freeIPs.keys()) if (!quota.has(poolID)) this.#freeIPs.delete(poolID)
   }
+}
+
+function isDefined<T>(value: T | undefined): value is T {
+  return value !== undefined
 }
 
 /** The bucket that the newest of these calls waits for, and for how long; undefined when it waits for none. */

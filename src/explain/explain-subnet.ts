@@ -6,6 +6,8 @@ import type { Reason } from './reasons.ts'
 export interface SubnetFacts {
   readonly poolID: string
   readonly freeIPs: number
+  /** Addresses that instances could have in all (count); undefined where the provider does not say. */
+  readonly totalIPs?: number | undefined
   /** Whole /28 blocks that nothing is in (count); undefined where nobody counts them. */
   readonly freeBlocks: number | undefined
   /** At the present rate, until no address is free (ms); undefined while it does not get emptier. */
