@@ -55,7 +55,7 @@ describe('waitCauseOf', () => {
     {
       name: 'a call that was pending has ended',
       why: { kind: 'backoff', untilMs: 5 },
-      current: { kind: 'callPending', step: 's', poolID: '' },
+      current: { kind: 'callPending', step: 's', poolID: '', bucket: '' },
       cause: NOTHING,
     },
   ])('$name', ({ why, count = 1, current = NOTHING, cause }) => {
