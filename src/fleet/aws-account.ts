@@ -83,6 +83,11 @@ export class AWSAccount implements CloudAccount {
     })
   }
 
+  /** Calls of EC2 have their effect when they are answered. */
+  isChanging(): boolean {
+    return false
+  }
+
   attempts(): Readonly<Record<string, number>> {
     const { actions } = this.#simulator.calls.report()
     return Object.fromEntries(Object.entries(actions).map(([action, { attempts }]) => [action, attempts]))

@@ -101,6 +101,12 @@ export class AzureAccount implements CloudAccount {
     })
   }
 
+  isChanging(instanceID: string): boolean {
+    const { cloud } = this.#simulator
+    cloud.settle()
+    return cloud.scaleSetVMs.get(instanceID)?.operation !== undefined
+  }
+
   attempts(): Readonly<Record<string, number>> {
     const { actions } = this.#simulator.calls.report()
     return Object.fromEntries(Object.entries(actions).map(([action, { attempts }]) => [action, attempts]))

@@ -16,10 +16,10 @@ import { PREFIX_ADDRESSES } from './world-view.ts'
 /** What Azure grants before anybody asks (counts). @source Azure documentation, networking limits */
 const DEFAULT_QUOTAS = { interfaces: 65_536, addressesPerNetwork: 65_536 }
 /**
- * A write to a machine runs for up to 30 s and is looked at every 10 s, and a need that grew meanwhile waits for the next one. Below the
- * interval of two full syncs, which would find a forgotten node again (ms).
+ * The end of a write is seen up to 10 s later, and a need that grew meanwhile begins with two more calls. Below the minute after which a
+ * full sync would find a forgotten node again (ms).
  */
-const IDLE_BOUND_MS = 110_000
+const IDLE_BOUND_MS = 45_000
 /** Names of VM sizes: `Standard_D4s_v5`, `Standard_E4-2s_v5`. */
 const VM_SIZE = /^Standard_[A-Za-z0-9]+(?:[-_][A-Za-z0-9]+)*$/
 

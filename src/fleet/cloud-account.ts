@@ -17,6 +17,8 @@ export interface CloudAccount {
   free(taken: readonly string[], signal: AbortSignal): Promise<void>
   /** Every interface of the account as it is now, with what is really on it. */
   interfaces(): readonly InterfaceView[]
+  /** Whether a change to this machine is under way in the cloud: nobody can make the next one. */
+  isChanging(instanceID: string): boolean
   /** Attempts so far by action (count). */
   attempts(): Readonly<Record<string, number>>
   /** The ledger by action, with the level of the bucket that holds up each action first. */

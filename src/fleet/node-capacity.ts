@@ -37,7 +37,8 @@ export function nodeCapacities(plan: WorldPlan, cloud: CloudKind): ReadonlyMap<s
 function nodeCapacity(plan: WorldPlan, cloud: CloudKind, instanceType: string): NodeCapacity {
   const { podsPerNode } = plan
   const capacity = cloud.capacityOf(instanceType, plan)
-  if (capacity === undefined) throw new PlanError(`instance type ${instanceType} is not known to the ${cloud.simulator}`)
+  if (capacity === undefined)
+    throw new PlanError(`instance type ${instanceType} is not known to the ${cloud.simulator}`)
   if ((podsPerNode ?? 0) > maxPods(capacity))
     throw new PlanError(`${podsPerNode} pods per node: an instance of type ${instanceType} takes ${maxPods(capacity)}`)
   return capacity
@@ -46,7 +47,10 @@ function nodeCapacity(plan: WorldPlan, cloud: CloudKind, instanceType: string): 
 /** What the hungriest node of a plan may come to use, the primary addresses included (count). */
 export function addressesPerNode(plan: WorldPlan, capacities: ReadonlyMap<string, NodeCapacity>): number {
   const { nodeIPAM = [], peakPodsPerNode = 0 } = plan
-  const reserved = Math.max(0, ...nodeIPAM.map((ipam) => Math.max(ipam['min-allocate'] ?? 0, ipam['pre-allocate'] ?? 0)))
+  const reserved = Math.max(
+    0,
+    ...nodeIPAM.map((ipam) => Math.max(ipam['min-allocate'] ?? 0, ipam['pre-allocate'] ?? 0)),
+  )
   return Math.max(
     ...[...capacities.values()].map((capacity) => {
       const busy = 2 * Math.max(podsPerNode(plan, capacity), peakPodsPerNode) + reserved + SPARE_ADDRESSES

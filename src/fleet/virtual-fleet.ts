@@ -60,12 +60,7 @@ export class VirtualFleet {
     const { cloud, kubernetes } = this.simulators
     const ordinal = ++this.#starts
     const { config } = loadConfig(
-      [
-        '--cluster-name=berth-fleet',
-        '--k8s-namespace=kube-system',
-        ...cloud.controllerFlags(undefined),
-        ...flags,
-      ],
+      ['--cluster-name=berth-fleet', '--k8s-namespace=kube-system', ...cloud.controllerFlags(undefined), ...flags],
       {},
     )
     const none = (): Promise<never> => Promise.reject(new Error('a simulated fleet has no metadata service'))

@@ -300,9 +300,13 @@ export class World {
     const serving = this.#kind.servingActions.flatMap((action) => calls[action] ?? [])
     const isScarce = ({ bucket }: ActionReport): boolean =>
       bucket !== undefined && bucket.tokens < bucket.size * SCARCE_SHARE
-    const isBlocked = serving.length === 0 || serving.some(isScarce)
+    const isCloudBusy = serving.length === 0 || serving.some(isScarce)
     const nowMs = this.#clock.now()
-    const look = (node: SimulatedNode) => ({ nodeName: node.name, isNeedy: node.missing() > 0, isBlocked })
+    const look = (node: SimulatedNode) => {
+      const isNeedy = node.missing() > 0
+      const isBlocked = isCloudBusy || (isNeedy && this.#cloud.account.isChanging(node.facts.instanceID))
+      return { nodeName: node.name, isNeedy, isBlocked }
+    }
     this.#idle.observe([...this.#nodes.values()].map(look), nowMs)
     this.#note(this.#idle.violations(this.#kind.idleBoundMs, nowMs))
   }
