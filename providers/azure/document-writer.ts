@@ -59,6 +59,7 @@ interface Entry {
 
 /** How often a turn has met what it may meet again. */
 interface Counts {
+  writes: number
   stale: number
   conflicts: number
   lost: number
@@ -142,7 +143,7 @@ export class DocumentWriter {
   /** @param live changes to make; those that the document refuses are rejected and taken out */
   async #turn(target: WriteTarget, live: Set<Entry>): Promise<void> {
     const shared = sharedContext([...live].map(({ context }) => context))
-    const counts: Counts = { stale: 0, conflicts: 0, lost: 0 }
+    const counts: Counts = { writes: 0, stale: 0, conflicts: 0, lost: 0 }
     try {
       for (;;) {
         try {
@@ -163,9 +164,12 @@ export class DocumentWriter {
   async #attempt(target: WriteTarget, live: Set<Entry>, context: CallContext, counts: Counts): Promise<boolean> {
     const { api, follower } = this.#deps
     const document = await api.readTarget(target, context)
-    const isBusy = readProvisioning(document).kind === 'running'
-    const { edited, changing } = applied(document, live)
+    const { kind: state } = readProvisioning(document)
+    const isBusy = state === 'running'
+    const { edited: changed, changing } = applied(document, live)
     if (live.size === 0) return true
+    // A write of ours that failed may have left its document: the same one again makes Azure finish it.
+    const edited = changed ?? (state === 'failed' && counts.writes > 0 ? document : undefined)
     if (edited === undefined) {
       // Ours, accepted without our hearing of it; or somebody else has done it before.
       if (isBusy) await follower.settle(target, context)
@@ -178,7 +182,8 @@ export class DocumentWriter {
         'WriteUnderWay',
         'conflict',
       )
-    const admission = new WriteAdmission(changing)
+    const admission = new WriteAdmission(changed === undefined ? [...live] : changing)
+    counts.writes += 1
     try {
       await api.caller.measured(WRITE_LABELS[target.kind], async () => {
         const accepted = await api.writeTarget(target, edited, context, () => admission.ask())

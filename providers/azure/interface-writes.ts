@@ -21,7 +21,7 @@ import { addressesOf, isUsable } from './plan.ts'
 import { configurationsToRelease } from './plan-release.ts'
 import { keyOf, parseMachineID } from './resource-id.ts'
 import type { SubnetCache } from './subnet-cache.ts'
-import type { NIC } from './types.ts'
+import type { IPConfiguration, NIC } from './types.ts'
 
 /** Reads after a write until its addresses are shown as usable (count), and the wait between them (ms). */
 const MAX_READBACKS = 4
@@ -191,13 +191,13 @@ export class InterfaceWrites {
         })
       }
       const shown = this.#interface(where)?.configurations.filter((one) => names.has(one.name) && isUsable(one)) ?? []
-      if (shown.length === names.size || reads === MAX_READBACKS) {
-        if (shown.length < names.size)
-          log.warn(
-            { interfaceID: where.interfaceID, count: names.size - shown.length },
-            'Assigned addresses are not shown yet',
-          )
-        return shown.reduce((sum, one) => sum + addressesOf(one).length, 0)
+      if (shown.length === names.size) return countAddresses(shown)
+      if (reads === MAX_READBACKS) {
+        const count = names.size - shown.length
+        log.warn({ interfaceID: where.interfaceID, count }, 'Assigned addresses are not shown yet')
+        if (shown.length > 0) return countAddresses(shown)
+        const message = `None of ${names.size} new configurations of ${where.interfaceID} has a usable address`
+        throw refusedByUs(WRITE_LABELS[target.kind], message, 'NotShown', 'stale')
       }
       await clock.sleep(READBACK_MS, context.signal)
     }
@@ -212,6 +212,10 @@ export class InterfaceWrites {
   #interface({ instanceID, interfaceID }: InterfaceOfNode): NIC | undefined {
     return this.#deps.instances.interfacesOf(instanceID)?.get(interfaceID)
   }
+}
+
+function countAddresses(configurations: readonly IPConfiguration[]): number {
+  return configurations.reduce((sum, one) => sum + addressesOf(one).length, 0)
 }
 
 function lastSegment(id: string): string {

@@ -1,5 +1,5 @@
 import { createARMClient, createAzureProvider, AZURE_BUCKETS, isThrottled } from '../../providers/azure/index.ts'
-import type { AzureProviderConfig } from '../../providers/azure/index.ts'
+import type { AzureProvider, AzureProviderConfig } from '../../providers/azure/index.ts'
 import { objectAt, objectsAt, textAt } from '../../providers/azure/json.ts'
 import { createAzureSimulator, inProcessHTTPClient } from '../../simulators/azure/index.ts'
 import type { AzureSimulator, AzureSimulatorOptions } from '../../simulators/azure/index.ts'
@@ -43,6 +43,8 @@ export interface AzureWorldOptions {
   readonly throttle?: NonNullable<AzureSimulatorOptions['throttle']>
   readonly subnetCIDR?: string
   readonly interfaceName?: string
+  /** Configurations that machines come with beside the primary one (count). */
+  readonly secondaryAddresses?: number
   /** Public prefixes by name. */
   readonly publicPrefixes?: Readonly<Record<string, { readonly cidr: string; readonly tags: Record<string, string> }>>
   readonly log?: Logger
@@ -55,6 +57,8 @@ export interface AzureWorld extends ContractWorld {
   readonly subnetID: string
   /** Calls of one action so far (count). */
   callsOf(action: string): number
+  /** A second controller on the same subscription, with buckets of its own. */
+  otherProvider(): AzureProvider
   /** The whole subscription as it is now. */
   account(): World
   setFaults(rules: readonly FaultRule[]): void
@@ -97,23 +101,17 @@ export async function makeAzureWorld(options: AzureWorldOptions = {}): Promise<A
     credential,
     httpClient: inProcessHTTPClient(simulator.router),
   })
-  const budget = createAPIBudget({
-    table: AZURE_BUCKETS,
-    clock,
-    random: seededRandom(7),
-    isThrottled,
-    holder: directHolder,
-  })
+  const newBudget = (): AdaptiveAPIBudget =>
+    createAPIBudget({ table: AZURE_BUCKETS, clock, random: seededRandom(7), isThrottled, holder: directHolder })
+  const budget = newBudget()
   let seed = 10
   let process = new AbortController()
-  const newProvider = () => {
-    process.abort(new Error('the process ended'))
-    process = new AbortController()
-    return createAzureProvider(
+  const providerWith = (budgetOf: AdaptiveAPIBudget): AzureProvider =>
+    createAzureProvider(
       { ...PLAIN_AZURE_CONFIG, ...options.config },
       {
         client,
-        budget,
+        budget: budgetOf,
         clock,
         random: seededRandom((seed += 1)),
         log: options.log ?? SILENT,
@@ -122,6 +120,10 @@ export async function makeAzureWorld(options: AzureWorldOptions = {}): Promise<A
         ...(options.guard !== undefined && { guard: options.guard }),
       },
     )
+  const newProvider = (): AzureProvider => {
+    process.abort(new Error('the process ended'))
+    process = new AbortController()
+    return providerWith(budget)
   }
   const context = { priority: 'watermark', reason: 'prepare', signal: new AbortController().signal } as const
   let provider = newProvider()
@@ -142,7 +144,12 @@ export async function makeAzureWorld(options: AzureWorldOptions = {}): Promise<A
       return provider
     },
     addInstance(): CiliumNode {
-      const { instances } = simulator.makeInstances({ kind, count: 1, subnetId: subnetID })
+      const { instances } = simulator.makeInstances({
+        kind,
+        count: 1,
+        subnetId: subnetID,
+        secondaryAddresses: options.secondaryAddresses ?? 0,
+      })
       nodeCount += 1
       return azureResourceOf({
         name: `node-${nodeCount}`,
@@ -172,6 +179,7 @@ export async function makeAzureWorld(options: AzureWorldOptions = {}): Promise<A
     },
     removeInstance: (instanceID) => simulator.deleteInstances({ ids: [instanceID] }),
     throttle: () => simulator.setThrottle('documented'),
+    otherProvider: () => providerWith(newBudget()),
     account: () => saveWorld(simulator.cloud),
   }
 }
