@@ -72,6 +72,27 @@ describe('start', () => {
     expect(fleet.provider.callCount('prepare')).toBe(1)
   })
 
+  test('says why the newest try failed while it is asked again, and no more once it answered', async () => {
+    const fleet = new FakeFleet()
+    fleet.provider.fail('prepare', 'unavailable', 'throttled')
+    const release = fleet.provider.hold('prepare')
+    const started = fleet.manager.start()
+    const asked = 'the cloud has not answered the first reads yet'
+    await fleet.advance(100)
+    expect(fleet.manager.readiness().reasons).toContain(asked)
+    release()
+    await fleet.advance(100)
+    expect(fleet.manager.readiness().reasons).toContain(
+      `${asked}, and is asked again: prepare was refused: unavailable`,
+    )
+    await fleet.advance(2_000)
+    expect(fleet.manager.readiness().reasons).toContain(`${asked}, and is asked again: prepare was refused: throttled`)
+    await fleet.advance(5_000)
+    await started
+    fleet.manager.listed()
+    expect(fleet.manager.readiness().reasons).toEqual([])
+  })
+
   test('is ready once the provider is prepared and the initial list is complete', async () => {
     const fleet = new FakeFleet()
     const release = fleet.provider.hold('prepare')

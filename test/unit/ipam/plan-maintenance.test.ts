@@ -22,6 +22,12 @@ function action(
   }
 }
 
+/** Interfaces have room, these subnets of theirs have none. */
+function withoutRoom(emptyPoolIDs: readonly string[], poolID = ''): AllocationAction {
+  const full = action({ room: 0, candidates: 2, slots: 0 })
+  return { ...full, poolID, ipv4: { ...full.ipv4, emptyPoolIDs } }
+}
+
 function failure(step: FailedStep['step'], kind: FailedStep['kind'], interfaceID = 'eni-1'): FailedStep {
   return { step, kind, interfaceID, poolID: 'subnet-1', message: `${step} ${kind}` }
 }
@@ -87,6 +93,11 @@ describe('planMaintenance', () => {
       name: 'interfaces have room, their subnet has none',
       node: needy({ allocation: action({ room: 0, candidates: 1, slots: 0 }) }),
       plan: 'idle subnetExhausted',
+    },
+    {
+      name: 'interfaces have room, the provider knows of no subnet that may get some',
+      node: needy({ allocation: withoutRoom([]) }),
+      plan: 'idle atCapacity',
     },
     {
       name: 'an IPv6 prefix on an interface without IPv4 room',
@@ -226,6 +237,23 @@ describe('planMaintenance', () => {
     },
   ])('$name: $plan', ({ node, plan }) => {
     expect(inShort(node)).toBe(plan)
+  })
+
+  test.each([
+    {
+      name: 'the one of the chosen interface',
+      allocation: withoutRoom(['subnet-1', 'subnet-2'], 'subnet-2'),
+      poolID: 'subnet-2',
+    },
+    { name: 'the only one', allocation: withoutRoom(['subnet-1']), poolID: 'subnet-1' },
+    {
+      name: 'none of several: room in any of them ends the wait',
+      allocation: withoutRoom(['subnet-1', 'subnet-2']),
+      poolID: '',
+    },
+  ])('a node without room waits for a subnet: $name', ({ allocation, poolID }) => {
+    const why = { kind: 'subnetExhausted', poolID }
+    expect(planMaintenance(needy({ allocation }))).toEqual({ kind: 'idle', why })
   })
 
   test.each<{ name: string; failures: readonly FailedStep[]; slots?: number; room?: number; plan: string }>([
