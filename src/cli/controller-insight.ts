@@ -24,6 +24,7 @@ import { StatusFeed } from '../status-page/status-feed.ts'
 import type { BudgetMoment, HappeningRow, NodeRow } from '../status-page/status-source.ts'
 import { explainRoute } from './explain-routes.ts'
 import type { ExplainSources } from './explain-routes.ts'
+import { podCapacity } from './node-hints.ts'
 
 /** How often subnets and buckets are noted (ms): their course is there when somebody asks. */
 const SAMPLE_MS = 30_000
@@ -45,6 +46,12 @@ export interface LeaderView {
   findPod(namespace: string, name: string, signal: AbortSignal): Promise<PodView | undefined>
   /** How long until so many further requests to the API server may have been sent (ms). */
   requestWaitMs(count: number): number
+}
+
+/** Told of every change of a node's numbers, at once. */
+export interface NodeFollower {
+  changed(node: Node): void
+  gone(name: string): void
 }
 
 /** Says that a node waits, beside its resource. */
@@ -76,6 +83,10 @@ export class ControllerInsight implements NodeObserver {
   #budget: AdaptiveAPIBudget | undefined
   #leader: LeaderView | undefined
   #reporter: WaitReporter | undefined
+  #follower: NodeFollower | undefined
+  readonly #metrics: ControllerMetrics
+  /** Pods that can have an address, by node, as the metric has it (count). */
+  readonly #capacities = new Map<string, number>()
 
   constructor({ clock, metrics }: InsightOptions) {
     this.#clock = clock
@@ -106,6 +117,7 @@ export class ControllerInsight implements NodeObserver {
       clock,
     )
     this.routes = [explainRoute(this.sources), ...pageRoutes(this.#feed)]
+    this.#metrics = metrics
     metrics.watchWaiting({ nodes: () => this.waitingNodes(), subnets: () => this.subnets() })
   }
 
@@ -114,9 +126,14 @@ export class ControllerInsight implements NodeObserver {
   }
 
   /** This replica leads from now on. @param signal ends it */
-  lead(leader: LeaderView, reporter: WaitReporter | undefined, signal: AbortSignal): void {
+  lead(
+    leader: LeaderView,
+    signal: AbortSignal,
+    others: { reporter?: WaitReporter; follower?: NodeFollower } = {},
+  ): void {
     this.#leader = leader
-    this.#reporter = reporter
+    this.#reporter = others.reporter
+    this.#follower = others.follower
     signal.addEventListener('abort', () => (this.#leader = undefined), { once: true })
     void this.#takeSamples(signal)
   }
@@ -128,6 +145,8 @@ export class ControllerInsight implements NodeObserver {
     const isWaiting = state.needSinceMs !== undefined || state.view.kind !== 'known' || notice !== NO_NOTICE
     if (isWaiting) this.#waiting.add(name)
     else this.#waiting.delete(name)
+    this.#follower?.changed(node)
+    this.#noteCapacity(node)
     if (!node.isMalformed && this.#malformed.size > 0) this.#malformed.delete(name)
     if ((this.#notices.get(name) ?? NO_NOTICE) !== notice) this.#noteNotice(node, notice)
   }
@@ -147,6 +166,8 @@ export class ControllerInsight implements NodeObserver {
     this.#notices.delete(name)
     this.#malformed.delete(name)
     this.#feed.changed(name)
+    this.#follower?.gone(name)
+    if (this.#capacities.delete(name)) this.#metrics.deletePodCapacity(name)
   }
 
   /** How many nodes wait, by reason. Takes as long as there are waiting nodes. */
@@ -175,6 +196,13 @@ export class ControllerInsight implements NodeObserver {
         freeBlocks,
         emptyMs: timeToEmptyMs(this.#freeIPs.get(poolID) ?? []),
       }))
+  }
+
+  #noteCapacity(node: Node): void {
+    const capacity = podCapacity(node)
+    if ((this.#capacities.get(node.name) ?? 0) === capacity) return
+    this.#capacities.set(node.name, capacity)
+    this.#metrics.setPodCapacity(node.name, capacity)
   }
 
   #noteNotice(node: Node, notice: WaitNotice): void {

@@ -1,10 +1,12 @@
 import type { Config } from '../config/config.ts'
 import type { ReloadableConfig } from '../config/reload.ts'
 import type { NodeManager } from '../controller/node-manager.ts'
+import type { Node } from '../controller/node.ts'
 import type { Logger } from '../ipam/contracts.ts'
 import { CloudAPIError, ConfigError } from '../ipam/errors.ts'
 import { KubernetesClient } from '../kubernetes/client.ts'
 import { EventAPI } from '../kubernetes/event-api.ts'
+import { NodeAPI } from '../kubernetes/node-api.ts'
 import { becomeLeader, LEASE_NAME } from '../kubernetes/leader-election.ts'
 import type { Leadership } from '../kubernetes/leader-election.ts'
 import { LeaseAPI } from '../kubernetes/lease.ts'
@@ -33,6 +35,7 @@ import type { DryRunReport } from './dry-run.ts'
 import { plainWords } from './plain-words.ts'
 import type { PoolPlan } from './pool-plan.ts'
 import { readPoolPlan } from './pool-plan.ts'
+import { NodeHints } from './node-hints.ts'
 import { WaitingEvents } from './waiting-events.ts'
 
 /** Everything that a controller needs of its surroundings; nothing global is read inside. */
@@ -145,7 +148,14 @@ class Controller implements ControllerHandle {
     const { identity, writeAudit, clock, log } = options
     const metrics = this.#metrics.controller
     this.#insight = new ControllerInsight({ clock, metrics })
-    this.#safety = new Safety({ config, identity, ...(writeAudit !== undefined && { writeAudit }), metrics, clock, log })
+    this.#safety = new Safety({
+      config,
+      identity,
+      ...(writeAudit !== undefined && { writeAudit }),
+      metrics,
+      clock,
+      log,
+    })
   }
 
   get telemetryURL(): string {
@@ -279,18 +289,27 @@ class Controller implements ControllerHandle {
       random,
     })
     this.#safety.watch(leader.manager)
-    // A dry run writes no events either.
-    const reporter = dryRun === undefined ? this.#startEvents(client, leadership) : undefined
-    this.#insight.lead(leader, reporter, AbortSignal.any([leadership.lost, this.#termOver.signal]))
+    const signal = AbortSignal.any([leadership.lost, this.#termOver.signal])
+    // A dry run writes neither events nor hints.
+    this.#insight.lead(leader, signal, dryRun === undefined ? this.#startTelling(client, leader, leadership) : {})
     return leader
   }
 
-  #startEvents(client: KubernetesClient, { lost }: Leadership): WaitingEvents {
-    const { namespace, identity, log, clock } = this.#options
+  /** What the leader says outside of the CiliumNodes. */
+  #startTelling(
+    client: KubernetesClient,
+    { manager }: Leader,
+    { lost }: Leadership,
+  ): { readonly reporter: WaitingEvents; readonly follower?: NodeHints } {
+    const { config, namespace, identity, log, clock } = this.#options
     const signal = AbortSignal.any([lost, this.#stopping.signal])
-    const events = new WaitingEvents({ api: new EventAPI(client, identity), namespace, clock, log, signal })
-    void events.run()
-    return events
+    const reporter = new WaitingEvents({ api: new EventAPI(client, identity), namespace, clock, log, signal })
+    void reporter.run()
+    const { capacityAnnotation, startupTaint } = config.nodeHints
+    if (capacityAnnotation === '' && startupTaint === '') return { reporter }
+    const find = (name: string): Node | undefined => manager.get(name)
+    const api = new NodeAPI(client)
+    return { reporter, follower: new NodeHints({ config: config.nodeHints, api, find, clock, log, signal }) }
   }
 
   #end(reason: Error): void {

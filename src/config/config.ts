@@ -105,6 +105,14 @@ export interface BudgetConfig {
   readonly reserveShare: number
 }
 
+/** What is written on Kubernetes nodes, for schedulers and autoscalers. Keys; empty: not at all. */
+export interface NodeHintsConfig {
+  /** Annotation: pods that can have an address on the node (count). */
+  readonly capacityAnnotation: string
+  /** Taint that goes with the first addresses. */
+  readonly startupTaint: string
+}
+
 export interface TelemetryConfig {
   readonly enableMetrics: boolean
   /** `host:port`; empty host: all addresses; port 0: any free one. */
@@ -133,6 +141,7 @@ export interface Config {
   readonly excessIPReleaseDelayMs: number
   /** 0: off. */
   readonly nodesGCIntervalMs: number
+  readonly nodeHints: NodeHintsConfig
   readonly clusterName: string
   readonly instanceTagsFilter: Tags
   readonly subnetIDsFilter: readonly string[]

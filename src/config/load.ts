@@ -99,6 +99,10 @@ function toConfig(options: ParsedOptions, faults: string[]): Config {
     dryRun: options['dry-run'],
     excessIPReleaseDelayMs: options['excess-ip-release-delay'],
     nodesGCIntervalMs: options['nodes-gc-interval'],
+    nodeHints: {
+      capacityAnnotation: options['node-capacity-annotation'],
+      startupTaint: options['startup-taint'],
+    },
     clusterName: options['cluster-name'],
     instanceTagsFilter: options['instance-tags-filter'],
     subnetIDsFilter: options['subnet-ids-filter'],

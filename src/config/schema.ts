@@ -10,6 +10,7 @@ import {
   int,
   list,
   map,
+  qualifiedName,
   rate,
   redisURL,
   seconds,
@@ -61,6 +62,16 @@ export const configSchema = z.strictObject({
   'nodes-gc-interval': duration
     .prefault('5m')
     .describe('garbage collection of CiliumNodes without a Kubernetes node; 0 switches it off'),
+  'node-capacity-annotation': qualifiedName
+    .prefault('')
+    .describe(
+      'annotation of Kubernetes nodes that says how many pods can have an address, such as ipam.berth.io/pod-capacity; unset: none (own option)',
+    ),
+  'startup-taint': qualifiedName
+    .prefault('')
+    .describe(
+      'taint that is removed from a Kubernetes node once it has its first addresses, such as ipam.berth.io/no-addresses; unset: none (own option)',
+    ),
   'cluster-name': text.prefault('default').describe('name of the cluster, for the tags of interfaces'),
   'instance-tags-filter': map.prefault('').describe('manage only instances with these tags'),
   'subnet-ids-filter': list.prefault('').describe('allocate only in these subnets'),

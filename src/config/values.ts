@@ -134,6 +134,21 @@ export const address = value('address', (raw) => {
   return listen
 })
 
+const QUALIFIED_NAME = 'the name of an annotation, label or taint, such as example.com/name'
+
+/** The key of an annotation or a taint; empty: none. @source Kubernetes pkg/util/validation, IsQualifiedName */
+export const qualifiedName = value('name', (raw) => {
+  const name = scalar(raw, QUALIFIED_NAME)
+  if (name === '') return ''
+  const [, prefix = ''] = /^(?:([^/]{1,253})\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/.exec(name) ?? [
+    name,
+    '?',
+  ]
+  if (prefix !== '' && !/^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/.test(prefix))
+    throw new Expected(QUALIFIED_NAME)
+  return name
+})
+
 /** A URL, or a bare host that is reached over https as in Cilium; empty: none. */
 export const endpoint = value('url', (raw) => {
   const given = scalar(raw, 'a URL or a host name').replace(/\/+$/, '')

@@ -9,6 +9,10 @@ export function podsPath(namespace: string): string {
   return `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods`
 }
 
+export function nodePath(name: string): string {
+  return `${NODES_PATH}/${encodeURIComponent(name)}`
+}
+
 export function eventsPath(namespace: string): string {
   return `/api/v1/namespaces/${encodeURIComponent(namespace)}/events`
 }

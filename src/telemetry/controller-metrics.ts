@@ -54,6 +54,9 @@ export interface ControllerMetrics {
   watchBudget(budget: BudgetReadings): void
   /** Read at every scrape: `berth_waiting_nodes` by reason, `berth_subnet_*` by subnet. Once in a process. */
   watchWaiting(readings: WaitingReadings): void
+  /** `berth_node_pod_capacity`: pods that can have an address on the node. */
+  setPodCapacity(node: string, count: number): void
+  deletePodCapacity(node: string): void
   /** Read at every scrape: `berth_event_loop_delay_seconds` by quantile, 1 being the longest. Once in a process. */
   watchEventLoop(read: () => EventLoopDelay): void
 }
@@ -78,6 +81,12 @@ export function createControllerMetrics(registry: Registry): ControllerMetrics {
     labelNames: ['action', 'outcome'],
     registers,
   })
+  const capacity = new Gauge({
+    name: 'berth_node_pod_capacity',
+    help: 'pods that can have an address on the node',
+    labelNames: ['target_node'],
+    registers,
+  })
   declareProcess(registers)
   return {
     setLeader: (isLeader) => leader.set(isLeader ? 1 : 0),
@@ -88,6 +97,8 @@ export function createControllerMetrics(registry: Registry): ControllerMetrics {
       declareBuckets(registers, budget)
       declareCalls(registers, budget)
     },
+    setPodCapacity: (node, count) => capacity.set({ target_node: node }, count),
+    deletePodCapacity: (node) => capacity.remove({ target_node: node }),
     watchWaiting: (readings) => declareWaiting(registers, readings),
     watchEventLoop(read) {
       const delay = new Gauge({

@@ -71,6 +71,8 @@ const disabledMetrics: Omit<Metrics, 'registry'> = {
     incDestructiveCall: nothing,
     watchBudget: nothing,
     watchWaiting: nothing,
+    setPodCapacity: nothing,
+    deletePodCapacity: nothing,
     watchEventLoop: nothing,
   },
 }

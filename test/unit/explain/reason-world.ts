@@ -38,6 +38,8 @@ export class ReasonWorld {
       incDestructiveCall: () => undefined,
       watchBudget: () => undefined,
       watchEventLoop: () => undefined,
+      setPodCapacity: () => undefined,
+      deletePodCapacity: () => undefined,
       watchWaiting: (readings: WaitingReadings) => {
         this.readings = readings
       },
@@ -79,8 +81,8 @@ export class ReasonWorld {
         requestWaitMs: () => 0,
         findPod: (namespace, name) => Promise.resolve(this.pods.get(`${namespace}/${name}`)),
       },
-      { waits: (node, code, message) => void this.events.push({ node, code, message }) },
       new AbortController().signal,
+      { reporter: { waits: (node, code, message) => void this.events.push({ node, code, message }) } },
     )
   }
 

@@ -247,6 +247,7 @@ describe('the RBAC rules', () => {
       'kubernetes/find-pod.ts',
       'kubernetes/informer.ts',
       'kubernetes/lease.ts',
+      'kubernetes/node-api.ts',
       'kubernetes/pod-ip-pools.ts',
       'kubernetes/pool-node-api.ts',
     ])
