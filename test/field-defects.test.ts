@@ -49,6 +49,7 @@ function hasText(text: string, part: string): boolean {
 const document = readFileSync(join(root, 'docs/field-defects.md'), 'utf8')
 const awsRows = parseAWSRows(readFileSync(join(root, 'docs/field-defects-aws.md'), 'utf8'))
 const agentRows = parseAWSRows(readFileSync(join(root, 'docs/field-defects-agent.md'), 'utf8'))
+const azureRows = parseAWSRows(readFileSync(join(root, 'docs/field-defects-azure.md'), 'utf8'))
 const rows = parseRows(document)
 const IDS = [
   ...Array.from({ length: 35 }, (_, index) => `A${index + 1}`),
@@ -98,6 +99,20 @@ describe('docs/field-defects-agent.md', () => {
   })
 
   test.each(agentRows)('the tests of row $id are there', ({ tests }) => {
+    for (const { file, name } of tests) {
+      expect(existsSync(join(root, file)), `${file} exists`).toBe(true)
+      expect(hasText(readFileSync(join(root, file), 'utf8'), name), `${file} has '${name}'`).toBe(true)
+    }
+  })
+})
+
+describe('docs/field-defects-azure.md', () => {
+  test('has its rows in order, each with a test', () => {
+    expect(azureRows.map(({ id }) => id)).toEqual(Array.from({ length: 19 }, (_, index) => String(index + 1)))
+    expect(azureRows.filter(({ tests }) => tests.length === 0)).toEqual([])
+  })
+
+  test.each(azureRows)('the tests of row $id are there', ({ tests }) => {
     for (const { file, name } of tests) {
       expect(existsSync(join(root, file)), `${file} exists`).toBe(true)
       expect(hasText(readFileSync(join(root, file), 'utf8'), name), `${file} has '${name}'`).toBe(true)

@@ -15,7 +15,7 @@ interface ResourceBucket {
 /**
  * The Compute provider's buckets of single resources, 12 writes and then 4 a minute for one machine. Each resource has one writer,
  * so that nobody competes for its tokens: a call waits for its own before it queues in the API budget, and the budget's queue, its
- * metrics and its shared store know only the buckets of the subscription (docs/decisions/0040-azure-resource-buckets.md).
+ * metrics and its shared store know only the buckets of the subscription (docs/decisions/0060-azure-resource-buckets.md).
  */
 export class ResourcePace {
   readonly #clock: Clock

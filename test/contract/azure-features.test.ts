@@ -240,6 +240,21 @@ describe('subnets', () => {
     expect(world.callsOf('VirtualNetworks.ListUsage')).toBe(1)
   })
 
+  test('a full subnet is named with what was asked of it', async () => {
+    const world = await makeAzureWorld()
+    const { node } = await join(world)
+    const action = wanting(node, 8)
+    world.leaveAddresses(2)
+    const outcome = await drive(world, node.allocateIPs(action, CONTEXT))
+    expect(outcome).toMatchObject({
+      kind: 'failed',
+      error: {
+        message:
+          'VirtualMachineScaleSetVMs.Update: SubnetIsFull: Subnet nodes with address prefix 10.0.0.0/22 does not have enough capacity for 8 IP addresses.',
+      },
+    })
+  })
+
   test('hold what other nodes see after one of them was read', async () => {
     const world = await makeAzureWorld()
     const [first, second] = [await join(world), await join(world)]
