@@ -20,6 +20,7 @@ const WORLD_ACTIONS: ReadonlySet<string> = new Set(['TerminateInstances'])
 export const AWS_CLOUD: CloudKind = {
   ...CLOUD_FACTS.aws,
   simulator: 'EC2 simulator',
+  ownAgents: ['pool', 'multi-pool'],
   servingActions: [
     'AssignPrivateIpAddresses',
     'CreateNetworkInterface',

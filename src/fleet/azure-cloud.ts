@@ -27,6 +27,7 @@ const VM_SIZE = /^Standard_[A-Za-z0-9]+(?:[-_][A-Za-z0-9]+)*$/
 export const AZURE_CLOUD: CloudKind = {
   ...CLOUD_FACTS.azure,
   simulator: 'Azure simulator',
+  ownAgents: ['pool'],
   servingActions: [
     'VirtualMachineScaleSetVMs.Get',
     'VirtualMachineScaleSetVMs.Update',

@@ -1,6 +1,7 @@
 import type { FaultRule } from '../../simulators/kit/faults.ts'
 import type { Router, ServeOptions, Server } from '../../simulators/kit/http.ts'
 import type { ThrottleTable } from '../../simulators/kit/rate-limit.ts'
+import type { AgentGeneration } from '../../simulators/kubernetes/index.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { BucketRate } from './bounds.ts'
 import type { CloudAccount } from './cloud-account.ts'
@@ -34,6 +35,8 @@ export interface SimulatedCloud {
 export interface CloudKind extends CloudFacts {
   /** For people: `EC2 simulator`. */
   readonly simulator: string
+  /** Generations of agents that `src/agent` has for this cloud; the simulators' own agent plays the others. */
+  readonly ownAgents: readonly AgentGeneration[]
   /** What brings addresses: while one of their buckets is scarce, waiting is no fault of the controller. */
   readonly servingActions: readonly string[]
   /**

@@ -276,12 +276,13 @@ export class World {
     const { nodeIPAM = [{}] } = this.#plan
     const ipam = nodeIPAM[ordinal % nodeIPAM.length] ?? {}
     const facts = { name: `node-${String(ordinal + 1).padStart(4, '0')}`, ...launched, ipam }
+    const generation = generationOf(this.#plan, ordinal)
     const node = new SimulatedNode({
       facts,
       capacity,
-      generation: generationOf(this.#plan, ordinal),
+      generation,
       client: this.#client,
-      surroundings: this.#surroundings,
+      ...(this.#kind.ownAgents.includes(generation) && { surroundings: this.#surroundings }),
       clock: this.#clock,
       random: seededRandom(Math.floor(this.#random.next() * 2 ** 32)),
       updateIntervalMs: this.#plan.agentUpdateIntervalMs,
