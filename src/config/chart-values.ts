@@ -45,7 +45,7 @@ export function chartValuesSchema(): JSONSchema {
     ...closed({
       image: closed({ repository: TEXT, tag: TEXT, pullPolicy: { enum: ['Always', 'IfNotPresent', 'Never'] } }),
       imagePullSecrets: { type: 'array', items: closed({ name: TEXT }) },
-      replicas: { type: 'integer', minimum: 1 },
+      replicas: { type: 'integer', minimum: 0 },
       options: closed(Object.fromEntries(options.map((option) => [option.name, optionSchema(option)]))),
       existingConfigMap: TEXT,
       budgetTable: {

@@ -225,7 +225,7 @@ class Parser {
       const series = new Map<string, { labels: Labels; grown: number; last: number; count: number }>()
       for (const scrape of inWindow) {
         for (const { labels, value } of select(scrape)) {
-          const key = JSON.stringify(Object.entries(labels).sort())
+          const key = textOf(labels)
           const known = series.get(key)
           if (known === undefined) series.set(key, { labels, grown: 0, last: value, count: 1 })
           else {
@@ -306,6 +306,10 @@ function combine(
 }
 
 function isSame(left: Sample, right: Sample): boolean {
-  const text = ({ labels }: Sample): string => JSON.stringify(Object.entries(labels).sort())
-  return text(left) === text(right)
+  return textOf(left.labels) === textOf(right.labels)
+}
+
+/** The same for labels in any order. */
+function textOf(labels: Labels): string {
+  return JSON.stringify(Object.entries(labels).sort(([left], [right]) => (left < right ? -1 : 1)))
 }
