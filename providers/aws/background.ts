@@ -3,6 +3,7 @@ import { CloudAPIError } from '../../src/ipam/errors.ts'
 import type { CallContext } from '../../src/runtime/call-priority.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Random } from '../../src/runtime/random.ts'
+import { untilAborted } from '../../src/runtime/until-aborted.ts'
 
 /** Wait before the second attempt (ms); doubles with every further one. A choice: EC2's consistency settles within seconds. */
 const FIRST_WAIT_MS = 1000
@@ -97,17 +98,4 @@ export class BackgroundWork {
 
 function isHopeless(error: unknown): boolean {
   return error instanceof CloudAPIError && (error.kind === 'denied' || error.kind === 'invalid')
-}
-
-/** `work`, or the signal's reason when that comes first. */
-export async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted()
-  const { promise: aborted, reject } = Promise.withResolvers<never>()
-  const onAbort = (): void => reject(signal.reason as Error)
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await Promise.race([work, aborted])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-  }
 }

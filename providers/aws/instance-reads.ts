@@ -1,7 +1,7 @@
 import type { SyncResult } from '../../src/ipam/contracts.ts'
 import { CALL_PRIORITIES, type CallContext, type CallPriority } from '../../src/runtime/call-priority.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
-import { untilAborted } from './background.ts'
+import { untilAborted } from '../../src/runtime/until-aborted.ts'
 import { chunks, MAX_FILTER_VALUES } from './filters.ts'
 
 /** Instances asked for within this time of a read share the next one (ms). docs/decisions/0011-freshness.md */

@@ -3,7 +3,7 @@ import { CloudAPIError } from '../../src/ipam/errors.ts'
 import type { Limits } from '../../src/ipam/types.ts'
 import type { CallContext } from '../../src/runtime/call-priority.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
-import { untilAborted } from './background.ts'
+import { untilAborted } from '../../src/runtime/until-aborted.ts'
 
 /** Least time between two reads because of an unknown type (ms). @source cilium pkg/aws/limits (cilium/cilium#36922) */
 const MIN_INTERVAL_MS = 60_000
