@@ -12,6 +12,15 @@ import { chartValuesSchema } from '../../src/config/chart-values.ts'
 const HERE = new URL('./', import.meta.url)
 const MADE = '# Made by `node deploy/kubernetes/chart-files.ts`.'
 
+/** Rules that only some options need, with the condition of the chart. */
+const OPTIONAL_RULES: readonly (readonly [file: string, condition: string])[] = [
+  ['pools-rbac.yaml', 'eq (toString .Values.options.ipam) "multi-pool"'],
+  [
+    'node-hints-rbac.yaml',
+    'or (index .Values.options "node-capacity-annotation") (index .Values.options "startup-taint")',
+  ],
+]
+
 export interface ChartFile {
   /** Relative to deploy/kubernetes/. */
   readonly path: string
@@ -36,10 +45,10 @@ function read(path: string): string {
 
 /** The plain rules with the release's namespace and the service account of the values. */
 function rbacTemplate(): string {
-  const controller = templated(read('rbac.yaml'))
-  const pools = templated(read('pools-rbac.yaml'))
-  const isMultiPool = '{{- if eq (toString .Values.options.ipam) "multi-pool" }}'
-  return `${MADE}\n${controller}---\n${isMultiPool}\n${pools}{{- end }}\n`
+  const parts = OPTIONAL_RULES.map(
+    ([file, condition]) => `---\n{{- if ${condition} }}\n${templated(read(file))}{{- end }}\n`,
+  )
+  return `${MADE}\n${templated(read('rbac.yaml'))}${parts.join('')}`
 }
 
 function templated(manifests: string): string {

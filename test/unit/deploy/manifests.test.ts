@@ -230,6 +230,7 @@ describe('the chart', () => {
       'eni-tags': { team: 'network' },
       'subnet-ids-filter': ['a', 'b'],
       'limit-ipam-api-qps': 4.5,
+      'startup-taint': 'ipam.berth.io/no-addresses',
     },
     budgetTable: { AssignPrivateIpAddresses: { size: 200, refillPerSecond: 10 } },
     serviceAccount: { annotations: { 'eks.amazonaws.com/role-arn': 'arn:aws:iam::1:role/berth' } },
@@ -263,7 +264,7 @@ describe('the chart', () => {
           .filter(({ kind }) => kind.endsWith('Role'))
           .map((one) => [one.kind, one.metadata.name, (one as never)['rules']])
       const { manifests } = render({ prometheusRule: { enabled: true } })
-      const without = plain.filter(({ metadata }) => !/agent|pools/.test(metadata.name))
+      const without = plain.filter(({ metadata }) => !/agent|pools|node-hints/.test(metadata.name))
       expect(rules(manifests)).toEqual(expect.arrayContaining(rules(without) as unknown[]))
       const spec = (of: readonly Manifest[], kind: string): unknown =>
         (of.find((one) => one.kind === kind) as never)['spec']
@@ -283,7 +284,16 @@ describe('the chart', () => {
         'eni-tags': '{"team":"network"}',
         'subnet-ids-filter': 'a,b',
         'limit-ipam-api-qps': '4.5',
+        'startup-taint': 'ipam.berth.io/no-addresses',
       })
+    })
+
+    test('has the rules that only some options need with those options alone', () => {
+      const names = (options: object): string[] =>
+        render({ options }).manifests.flatMap(({ kind, metadata }) => (kind === 'ClusterRole' ? [metadata.name] : []))
+      expect(names({})).toEqual(['berth-controller'])
+      expect(names({ ipam: 'multi-pool' })).toContain('berth-controller-pools')
+      expect(names({ 'node-capacity-annotation': 'ipam.berth.io/pods' })).toContain('berth-controller-node-hints')
     })
 
     test('refuses a misspelt option', () => {

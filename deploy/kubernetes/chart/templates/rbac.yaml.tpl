@@ -106,3 +106,29 @@ subjects:
     name: {{ .Values.serviceAccount.name }}
     namespace: {{ .Release.Namespace }}
 {{- end }}
+---
+{{- if or (index .Values.options "node-capacity-annotation") (index .Values.options "startup-taint") }}
+# Needed only with --node-capacity-annotation or --startup-taint: the controller then writes on Kubernetes nodes.
+# test/integration/explain-node-hints.test.ts compares these rules with the requests that the code makes.
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: berth-controller-node-hints
+rules:
+  - apiGroups: ['']
+    resources: [nodes]
+    verbs: [get, patch]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata:
+  name: berth-controller-node-hints
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: ClusterRole
+  name: berth-controller-node-hints
+subjects:
+  - kind: ServiceAccount
+    name: {{ .Values.serviceAccount.name }}
+    namespace: {{ .Release.Namespace }}
+{{- end }}
