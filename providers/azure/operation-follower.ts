@@ -32,8 +32,8 @@ export class OperationFollower {
   }
 
   /**
-   * Waits for the end of a write. Looks are reads that nobody is ahead of: they come last in the budget, and no sooner than
-   * Azure asks, the first one included.
+   * Waits for the end of a write. A look is as urgent as the write: until it is made, whoever waits for the addresses goes on waiting. It
+   * comes no sooner than Azure asks, the first one included.
    *
    * @param accepted the answer to the write
    * @throws CloudAPIError: of the operation's failure; `unavailable` when nothing is heard of it in time; `stale` when the operation
@@ -46,8 +46,8 @@ export class OperationFollower {
       return
     }
     if (start.followedBy === 'resource') return this.settle(target, context)
-    await this.#until(target, this.#waitOf(accepted), context, async (background) => {
-      const response = await this.#look(target, start.url, background)
+    await this.#until(target, this.#waitOf(accepted), context, async () => {
+      const response = await this.#look(target, start.url, context)
       const reading = readPoll(start.followedBy, response)
       if (reading.kind === 'failed') throw this.#failure(target, reading.error)
       return reading.kind === 'succeeded' ? undefined : { waitMs: this.#waitOf(response) }
@@ -56,8 +56,8 @@ export class OperationFollower {
 
   /** Waits until nothing is under way on a document. @throws CloudAPIError as above */
   async settle(target: WriteTarget, context: CallContext): Promise<void> {
-    await this.#until(target, this.#deps.pollIntervalMs, context, async (background) => {
-      const reading = readProvisioning(await this.#deps.api.readTarget(target, background))
+    await this.#until(target, this.#deps.pollIntervalMs, context, async () => {
+      const reading = readProvisioning(await this.#deps.api.readTarget(target, context))
       if (reading.kind === 'failed') throw this.#failure(target, reading.error)
       return reading.kind === 'succeeded' ? undefined : { waitMs: this.#deps.pollIntervalMs }
     })
@@ -68,16 +68,15 @@ export class OperationFollower {
     target: WriteTarget,
     firstWaitMs: number,
     context: CallContext,
-    look: (context: CallContext) => Promise<{ readonly waitMs: number } | undefined>,
+    look: () => Promise<{ readonly waitMs: number } | undefined>,
   ): Promise<void> {
     const { clock, operationTimeoutMs } = this.#deps
-    const background: CallContext = { ...context, priority: 'background' }
     const deadlineMs = clock.now() + operationTimeoutMs
     let next: { readonly waitMs: number } | undefined = { waitMs: firstWaitMs }
     while (next !== undefined) {
       await clock.sleep(next.waitMs, context.signal)
       try {
-        next = await look(background)
+        next = await look()
       } catch (error) {
         // A look without an answer says nothing about the operation.
         if (!(error instanceof CloudAPIError) || (error.kind !== 'throttled' && !isUnanswered(error))) throw error

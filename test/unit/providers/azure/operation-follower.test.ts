@@ -116,12 +116,12 @@ const succeeded = answer(200, { status: 'Succeeded' })
 const unavailable = new CloudAPIError('no answer', { kind: 'unavailable', code: '', action: 'x' })
 
 describe('the follower', () => {
-  test('looks no sooner than Azure asks, the first time too, and behind everybody else', async () => {
+  test('looks no sooner than Azure asks, the first time too, and as urgently as it writes', async () => {
     const accepted = answer(200, {}, { ...STATUS, 'retry-after': '20' })
     const polls = [answer(200, { status: 'InProgress' }, { 'retry-after': '3' }), running, succeeded]
     expect(await follow(accepted, { polls })).toEqual({
       outcome: 'done',
-      looks: ['20 background', '23 background', '33 background'],
+      looks: ['20 pod-waiting', '23 pod-waiting', '33 pod-waiting'],
     })
   })
 
@@ -129,9 +129,9 @@ describe('the follower', () => {
     const { looks } = await follow(answer(200, {}, { ...STATUS, 'retry-after': '0' }), {
       polls: [answer(200, { status: 'InProgress' }, { 'retry-after': '0' }), succeeded],
     })
-    expect(looks).toEqual(['1 background', '2 background'])
+    expect(looks).toEqual(['1 pod-waiting', '2 pod-waiting'])
     const patient = await follow(answer(200, {}, { ...STATUS, 'retry-after': '3600' }), { polls: [succeeded] })
-    expect(patient.looks).toEqual(['300 background'])
+    expect(patient.looks).toEqual(['300 pod-waiting'])
   })
 
   test('knows the code of a failure', async () => {
@@ -180,6 +180,6 @@ describe('the follower', () => {
     const { outcome, looks } = await follow(answer(200, provisioning('Updating')), {
       documents: [nicDocument({ provisioningState: 'Updating' }), nicDocument()],
     })
-    expect([outcome, looks]).toEqual(['done', ['10 background', '20 background']])
+    expect([outcome, looks]).toEqual(['done', ['10 pod-waiting', '20 pod-waiting']])
   })
 })
