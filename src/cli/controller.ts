@@ -12,7 +12,7 @@ import type { Leadership } from '../kubernetes/leader-election.ts'
 import { LeaseAPI } from '../kubernetes/lease.ts'
 import { RateLimiter } from '../kubernetes/rate-limiter.ts'
 import type { KubernetesTransport } from '../kubernetes/transport.ts'
-import { transportUntil } from '../kubernetes/transport.ts'
+import { readOnlyTransport, transportUntil } from '../kubernetes/transport.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Random } from '../runtime/random.ts'
 import { startEventLoopMonitor } from '../telemetry/event-loop.ts'
@@ -368,7 +368,8 @@ class Controller implements ControllerHandle {
   #client(transport: KubernetesTransport, limit: { readonly qps: number; readonly burst: number }): KubernetesClient {
     const { clock, random } = this.#options
     const { qps, burst } = limit
-    return new KubernetesClient({ transport, clock, random, limiter: new RateLimiter({ clock, qps, burst }) })
+    const own = this.#safety.dryRun === undefined ? transport : readOnlyTransport(transport)
+    return new KubernetesClient({ transport: own, clock, random, limiter: new RateLimiter({ clock, qps, burst }) })
   }
 }
 

@@ -114,6 +114,18 @@ function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   })
 }
 
+/** A transport that only reads: whoever would write does not, and learns of it. For a dry run, whatever is added to the program. */
+export function readOnlyTransport(transport: KubernetesTransport): KubernetesTransport {
+  return {
+    server: transport.server,
+    request(request) {
+      if (request.method === 'GET') return transport.request(request)
+      return Promise.reject(new Error(`a dry run sends no ${request.method} ${request.path}`))
+    },
+    close: () => transport.close(),
+  }
+}
+
 /** A transport that sends nothing any more once the signal is aborted: who has lost the lease may not write. */
 export function transportUntil(transport: KubernetesTransport, end: AbortSignal): KubernetesTransport {
   return {

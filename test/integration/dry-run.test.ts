@@ -20,8 +20,9 @@ async function expectUntouched(of: Fleet): Promise<void> {
     expect(one.spec?.ipam).not.toHaveProperty('pool')
     expect(one.status ?? {}).not.toHaveProperty('eni')
   }
-  const leases = '/apis/coordination.k8s.io/v1/namespaces/kube-system/leases'
-  expect(await of.observer.request('GET', leases, {}, of.closing)).toMatchObject({ items: [] })
+  for (const path of ['/apis/coordination.k8s.io/v1/leases', '/api/v1/events']) {
+    expect(await of.observer.request('GET', path, {}, of.closing), path).toMatchObject({ items: [] })
+  }
 }
 
 const reportOf = (of: Fleet): DryRunReport => {
