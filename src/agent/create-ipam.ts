@@ -31,6 +31,7 @@ import { PodCIDRAllocator } from './pod-cidr-allocator.ts'
 import { PodCIDRWatcher } from './pod-cidr-watcher.ts'
 import type { PreAllocation } from './pool-demand.ts'
 import { DEFAULT_PRE_ALLOCATION } from './pool-demand.ts'
+import { deriveVPCCIDRs, listVPCCIDRs } from './vpc-cidrs.ts'
 
 /** Between two writes of the own node (ms). Cilium pkg/defaults/defaults.go, ipam-cilium-node-update-rate. */
 export const DEFAULT_UPDATE_INTERVAL_MS = 15_000
@@ -47,7 +48,12 @@ export interface CreateIPAMOptions {
   readonly writer: NodeWriter
   /** Modes `kubernetes` and `cluster-pool`: the node's own CIDRs by family, in order of use. */
   readonly allocationCIDRs?: Partial<Readonly<Record<Family, readonly string[]>>>
-  /** Mode `multi-pool`; default `default=8`. */
+  /**
+   * Mode `eni`: addresses come from `spec.ipam.pool`, as for agents up to 1.19 (absent), or from the ENI status, as from 1.20 on, and
+   * the pools of the resource are the agent's word on them.
+   */
+  readonly eniSource?: 'pool' | 'status'
+  /** Mode `multi-pool`, and `eni` from the status; default `default=8`. */
   readonly preAllocation?: PreAllocation
   readonly clock: Clock
   readonly timers: TimerQueue
@@ -118,8 +124,11 @@ function createSource(options: CreateIPAMOptions, families: readonly Family[], s
       return createPodCIDRSource(options, families, signal)
     case 'multi-pool':
       return createMultiPoolSource(options, families, signal)
-    case 'crd':
     case 'eni':
+      return options.eniSource === 'status'
+        ? createMultiPoolSource(options, families, signal, 'eni')
+        : createCRDSource(options, families, signal)
+    case 'crd':
     case 'azure':
     case 'alibabacloud':
       return createCRDSource(options, families, signal)
@@ -156,13 +165,28 @@ async function createMultiPoolSource(
   options: CreateIPAMOptions,
   families: readonly Family[],
   signal: AbortSignal,
+  source?: 'eni',
 ): Promise<Source> {
   const { preAllocation = DEFAULT_PRE_ALLOCATION, updateIntervalMs = DEFAULT_UPDATE_INTERVAL_MS } = options
   const range = rangeOptions(options)
-  const manager = new MultiPoolManager({ ...options, families, preAllocation, range, updateIntervalMs, signal })
+  const manager = new MultiPoolManager({
+    ...options,
+    ...(source !== undefined && { source }),
+    nativeRoutingCIDR: () => options.configuration.getIPv4NativeRoutingCIDR(),
+    families,
+    preAllocation,
+    range,
+    updateIntervalMs,
+    signal,
+  })
   await subscribe(options, manager.versions, manager, signal)
   await manager.waitUntilReady(signal)
-  return { allocators: byFamily(families, (family) => new MultiPoolAllocator(family, manager)) }
+  const allocators = byFamily(families, (family) => new MultiPoolAllocator(family, manager))
+  if (source === undefined) return { allocators }
+  return {
+    allocators,
+    vpcCIDRs: () => (manager.versions.node === undefined ? null : listVPCCIDRs(deriveVPCCIDRs(manager.versions.node))),
+  }
 }
 
 async function createPodCIDRSource(

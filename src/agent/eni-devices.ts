@@ -4,7 +4,7 @@ import type { JSONObject } from '../ipam/types.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { MTUConfiguration } from './configuration.ts'
 import type { NodeInterface } from './node-interfaces.ts'
-import { objectIn } from './read-json.ts'
+import { isExcludedENI, usesPrimaryAddress } from './eni-pools.ts'
 
 /** A network device of the host. */
 export interface LinkDevice {
@@ -63,7 +63,7 @@ export class ENIDevices {
    */
   update(interfaces: ReadonlyMap<string, NodeInterface>, eniSpec: JSONObject): void {
     for (const id of this.#done) if (!interfaces.has(id)) this.#done.delete(id)
-    const missing = [...interfaces.values()].filter((eni) => !this.#done.has(eni.id) && !isExcluded(eni, eniSpec))
+    const missing = [...interfaces.values()].filter((eni) => !this.#done.has(eni.id) && !isExcludedENI(eni, eniSpec))
     this.#next = missing.length === 0 ? undefined : { interfaces: missing, usesPrimary: usesPrimaryAddress(eniSpec) }
     if (!this.#isRunning) this.#running = this.#run()
   }
@@ -129,16 +129,4 @@ export class ENIDevices {
       log.error({ interfaceID: eni.id, device: device.name, error }, 'Unable to set up the device of an ENI')
     }
   }
-}
-
-/** @source cilium pkg/aws/eni/types, ENI.IsExcludedBySpec */
-function isExcluded(eni: NodeInterface, spec: JSONObject): boolean {
-  const first = spec['first-interface-index']
-  if (typeof first === 'number' && Number(eni.number) < first) return true
-  const tags = Object.entries(objectIn(spec, 'exclude-interface-tags'))
-  return tags.length > 0 && tags.every(([key, value]) => eni.tags[key] === value)
-}
-
-function usesPrimaryAddress(spec: JSONObject): boolean {
-  return spec['use-primary-address'] === true
 }

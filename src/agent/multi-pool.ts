@@ -4,6 +4,8 @@ import type { Clock } from '../runtime/clock.ts'
 import type { Timer, TimerQueue } from '../runtime/timer.ts'
 import type { AddressRangeOptions } from './address-range.ts'
 import type { AllocationResult, AllocatorDump, ExcludedAddresses, PoolUsage } from './allocator.ts'
+import { cloudResult } from './cloud-result.ts'
+import { eniOf, eniPool } from './eni-pools.ts'
 import type { IPAMErrorDetails } from './errors.ts'
 import { IPAMError } from './errors.ts'
 import type { Family } from './family.ts'
@@ -12,6 +14,7 @@ import { decodeLocalNode } from './local-node.ts'
 import type { NodeWriter, UnreachableRoutes } from './node-writer.ts'
 import { OwnNodeVersions } from './own-node-versions.ts'
 import { PendingDemand } from './pending-demand.ts'
+import type { Reclaim } from './pod-cidr-pool.ts'
 import { PodCIDRPool } from './pod-cidr-pool.ts'
 import type { PreAllocation } from './pool-demand.ts'
 import { neededIPCeil } from './pool-demand.ts'
@@ -25,6 +28,11 @@ export interface MultiPoolOptions {
   /** Enabled ones. */
   readonly families: readonly Family[]
   readonly preAllocation: PreAllocation
+  /**
+   * Where the node's CIDRs stand: in `spec.ipam.pools.allocated`, to which the operator adds (absent), or in the ENI status, where the list
+   * of the pools is the agent's word alone.
+   */
+  readonly source?: 'eni'
   readonly writer: NodeWriter
   readonly range: AddressRangeOptions
   readonly clock: Clock
@@ -33,6 +41,8 @@ export interface MultiPoolOptions {
   /** Flag `ipam-cilium-node-update-rate`: between two writes (ms). */
   readonly updateIntervalMs: number
   readonly unreachableRoutes?: UnreachableRoutes | undefined
+  /** The configured native routing CIDR, for the results of ENI addresses. */
+  readonly nativeRoutingCIDR?: () => string | undefined
   /** Ends writes that are under way. */
   readonly signal: AbortSignal
 }
@@ -41,6 +51,8 @@ export interface MultiPoolOptions {
 const REPEAT_MS = 60_000
 /** Cilium pkg/controller, errorRetryBaseDuration (ms). */
 const RETRY_BASE_MS = 1_000
+
+const NO_EDGES = { allowFirstIP: false, allowLastIP: false }
 
 /** The two families of one pool. */
 interface NodePoolState {
@@ -55,7 +67,8 @@ interface NodePoolState {
  * addresses, and gives unused CIDRs back.
  *
  * A CIDR that was given back in a write that may have reached the API server belongs to others from then on, also while an old
- * version of the resource still lists it.
+ * version of the resource still lists it. Of an ENI's it may be asked for again: a write that the server takes, for a version that lists
+ * it, makes it ours again.
  *
  * @source cilium pkg/ipam/multipool.go, multiPoolManager
  */
@@ -74,7 +87,7 @@ export class MultiPoolManager {
   constructor(options: MultiPoolOptions) {
     const { nodeName, clock, timers, log, updateIntervalMs } = options
     this.#options = options
-    this.versions = new OwnNodeVersions({ nodeName, log, onVersion: (node) => this.#takeOver(node) })
+    this.versions = new OwnNodeVersions({ nodeName, log, onVersion: (node, before) => this.#takeOver(node, before) })
     this.#pending = new PendingDemand(clock)
     this.#loop = new SyncLoop({
       run: () => this.#write(),
@@ -93,9 +106,11 @@ export class MultiPoolManager {
   }
 
   /** What is held of pools that the node does not list is left alone. */
-  #takeOver(node: LocalNode): void {
-    for (const entry of node.allocated) this.#updatePool(entry)
-    const listed = new Set(node.allocated.map(({ pool }) => pool))
+  #takeOver(node: LocalNode, before: LocalNode | undefined): void {
+    const entries = this.#options.source === 'eni' ? [eniPool(node)] : node.allocated
+    for (const entry of entries) this.#updatePool(entry)
+    if (this.#options.source === 'eni') this.#confirm(node, before)
+    const listed = new Set(entries.map(({ pool }) => pool))
     for (const [pool, { families }] of this.#pools)
       if (!listed.has(pool)) for (const ofFamily of families.values()) ofFamily.unlisted()
     this.#forgetSurrendered()
@@ -209,6 +224,19 @@ export class MultiPoolManager {
     this.#expiry.cancel()
   }
 
+  /**
+   * What the resource says that we have taken over is ours. After a restart that is all: what an interface has beside it may have been
+   * given back before, and be about to go.
+   */
+  #confirm({ allocated }: LocalNode, before: LocalNode | undefined): void {
+    const ours = new Set(allocated.flatMap(({ cidrs }) => cidrs))
+    for (const { families } of this.#pools.values())
+      for (const ofFamily of families.values()) {
+        if (before === undefined && ours.size > 0) ofFamily.confirmOnly(ours)
+        ofFamily.confirm(ours)
+      }
+  }
+
   #updatePool(entry: NodePool): void {
     const { allowFirstIP, allowLastIP, pool, cidrs } = entry
     const known = this.#pools.get(pool)
@@ -248,7 +276,7 @@ export class MultiPoolManager {
       }
       const ip = allocate(ofFamily, request)
       this.#pending.markAsAllocated(pool, owner, family)
-      return { ip, ipPoolName: pool }
+      return { ...this.#resultOf(ip), ipPoolName: pool }
     } catch (error) {
       this.#pending.upsert(pool, owner, family)
       throw error
@@ -256,6 +284,22 @@ export class MultiPoolManager {
       // Also after a failure: that is how demand reaches the operator.
       if (needsSync) this.#requestSync()
     }
+  }
+
+  /** With what a plug-in must know of the interface, where there is one. */
+  #resultOf(ip: string): AllocationResult {
+    const { node } = this.versions
+    const eni = this.#options.source === 'eni' && node !== undefined ? eniOf(node, ip) : undefined
+    if (eni === undefined || node === undefined) return { ip }
+    const nativeRoutingCIDR = this.#options.nativeRoutingCIDR?.()
+    return cloudResult({
+      ip,
+      resource: eni.id,
+      mode: 'eni',
+      node,
+      nativeRoutingCIDR,
+      isNativeRoutingCIDRDetected: false,
+    })
   }
 
   #requested(): readonly PoolRequest[] {
@@ -284,14 +328,21 @@ export class MultiPoolManager {
       for (const [family, ofFamily] of state.families) {
         if (!this.#restored.has(family)) continue
         const floor = Math.max(this.#needed(pool, family) - ofFamily.used, 0)
-        ofFamily.releaseExcess(floor, (cidr) => !this.#surrendered.has(cidr))
+        ofFamily.releaseExcess(floor, (cidr) => this.#reclaimOf(cidr))
       }
       const cidrs = (['ipv4', 'ipv6'] as const).flatMap((family) => state.families.get(family)?.inUseCIDRs() ?? [])
       state.isKnown = cidrs.length > 0
-      if (cidrs.length > 0) allocated.push({ pool, cidrs, ...state.edges })
+      // Of an ENI's CIDRs every address is usable: that need not be said, and older definitions would drop it.
+      const edges = this.#options.source === 'eni' ? NO_EDGES : state.edges
+      if (cidrs.length > 0) allocated.push({ pool, cidrs, ...edges })
       else if ([...state.families.values()].every(({ isEmpty }) => isEmpty)) this.#pools.delete(pool)
     }
     return allocated
+  }
+
+  #reclaimOf(cidr: string): Reclaim {
+    if (!this.#surrendered.has(cidr)) return 'at-once'
+    return this.#options.source === 'eni' ? 'once-confirmed' : 'no'
   }
 
   #missingPools(): readonly string[] {

@@ -12,6 +12,8 @@ export interface NodeInterface {
   readonly primaryIP: string
   /** Addresses for pods, canonical. */
   readonly addresses: ReadonlySet<string>
+  /** Delegated blocks, as written; their addresses are among those above. */
+  readonly prefixes: readonly string[]
   /** Empty when not told. */
   readonly subnetCIDR: string
   /** As reported; empty where it follows from the subnet. */
@@ -35,6 +37,7 @@ export function eniInterfaces(enis: JSONObject): ReadonlyMap<string, NodeInterfa
         number: String(countIn(eni, 'number')),
         primaryIP: textIn(eni, 'ip'),
         addresses: addressesOf(textsIn(eni, 'addresses')),
+        prefixes: textsIn(eni, 'prefixes'),
         subnetCIDR: textIn(objectIn(eni, 'subnet'), 'cidr'),
         gateway: '',
         vpcPrimaryCIDR: textIn(vpc, 'primary-cidr'),
@@ -58,6 +61,7 @@ export function azureInterfaces(interfaces: readonly JSONValue[]): ReadonlyMap<s
         number: '0',
         primaryIP: textIn(iface, 'ip'),
         addresses: addressesOf(addresses.map((entry) => textIn(entry, 'ip'))),
+        prefixes: [],
         subnetCIDR: cidr,
         gateway: textIn(iface, 'gateway') || textIn(iface, 'GatewayIP'),
         vpcPrimaryCIDR: cidr,
@@ -82,6 +86,7 @@ export function alibabaCloudInterfaces(enis: JSONObject): ReadonlyMap<string, No
         number: /^\d+$/.test(index) ? index : '0',
         primaryIP: textIn(eni, 'primary-ip-address'),
         addresses: addressesOf(sets.map((entry) => textIn(entry, 'private-ip-address'))),
+        prefixes: [],
         subnetCIDR: textIn(objectIn(eni, 'vswitch'), 'cidr'),
         gateway: '',
         vpcPrimaryCIDR: textIn(vpc, 'cidr'),

@@ -27,6 +27,12 @@ export interface PodCIDRPoolDump {
   readonly podCIDRs: number
 }
 
+/**
+ * What may become of a CIDR that was given back and is still listed: it is another's by now; it is taken up at once, since nobody was told
+ * yet; or it is asked for, and used once the resource says that it is ours.
+ */
+export type Reclaim = 'no' | 'at-once' | 'once-confirmed'
+
 /** Options of a range that belong to its pool, not to the node. */
 export type RangeEdges = Pick<AddressRangeOptions, 'allowFirstIP' | 'allowLastIP'>
 
@@ -44,6 +50,8 @@ export class PodCIDRPool {
   /** CIDR texts. */
   readonly #removed = new Set<string>()
   readonly #released = new Map<string, CIDR>()
+  /** CIDRs that are asked for: they count as ours and serve nobody yet. */
+  readonly #unconfirmed = new Set<string>()
   #edges: RangeEdges = {}
 
   constructor(options: PodCIDRPoolOptions) {
@@ -71,7 +79,18 @@ export class PodCIDRPool {
     const known = new Set(kept.map(({ text }) => text))
     for (const [text, cidr] of listed)
       if (!known.has(text) && !this.#released.has(text)) this.#ranges = [...this.#ranges, ...this.#adopt(cidr)]
+    for (const text of this.#unconfirmed) if (!listed.has(text)) this.#unconfirmed.delete(text)
     if (hadRanges && this.#ranges.length === 0) log.warn({ family: this.#options.family }, 'The last pod CIDR is gone')
+  }
+
+  /** These CIDRs are ours, as the resource says. @param texts canonical */
+  confirm(texts: ReadonlySet<string>): void {
+    for (const text of this.#unconfirmed) if (texts.has(text)) this.#unconfirmed.delete(text)
+  }
+
+  /** Unused CIDRs but these serve nobody before the resource says that they are ours. @param texts canonical */
+  confirmOnly(texts: ReadonlySet<string>): void {
+    for (const { text, used } of this.#ranges) if (used === 0 && !texts.has(text)) this.#unconfirmed.add(text)
   }
 
   /** The pool is not listed at all: what was given back has been noticed, what is held is left alone. */
@@ -90,7 +109,7 @@ export class PodCIDRPool {
   /** @returns canonical text. @throws IPAMError POD_CIDRS_EXHAUSTED */
   allocateNext(details: IPAMErrorDetails, excluded?: ExcludedAddresses): string {
     for (const range of this.#ranges) {
-      if (this.#removed.has(range.text)) continue
+      if (this.#removed.has(range.text) || this.#unconfirmed.has(range.text)) continue
       const ip = range.claimNext(excluded)
       if (ip !== undefined) return ip
     }
@@ -107,7 +126,7 @@ export class PodCIDRPool {
   }
 
   get hasAvailableIPs(): boolean {
-    return this.#ranges.some((range) => !this.#removed.has(range.text) && range.hasAvailable)
+    return this.#current().some((range) => !this.#unconfirmed.has(range.text) && range.hasAvailable)
   }
 
   /** Addresses of pods (count). */
@@ -158,11 +177,11 @@ export class PodCIDRPool {
    * were given back and are still listed are taken up again, the lowest first.
    *
    * @param freeNeeded addresses (count)
-   * @param mayReclaim whether a CIDR that was given back is still ours to take; absent: none is
+   * @param reclaimOf what may become of a CIDR that was given back; absent: none is taken up
    * @source cilium pkg/ipam/multipool.go, releaseExcessCIDRsMultiPool
    */
-  releaseExcess(freeNeeded: number, mayReclaim?: (cidr: string) => boolean): void {
-    if (mayReclaim !== undefined) this.#reclaim(freeNeeded, mayReclaim)
+  releaseExcess(freeNeeded: number, reclaimOf?: (cidr: string) => Reclaim): void {
+    if (reclaimOf !== undefined) this.#reclaim(freeNeeded, reclaimOf)
     let free = this.free
     const gone = new Set<AddressRange>()
     for (const range of this.#ranges.toReversed()) {
@@ -196,13 +215,16 @@ export class PodCIDRPool {
     this.#ranges = this.#ranges.filter((range) => !gone.has(range))
     for (const { text, cidr } of gone) {
       this.#removed.delete(text)
+      this.#unconfirmed.delete(text)
       this.#released.set(text, cidr)
       this.#options.log.debug({ cidr: text }, 'Released pod CIDR')
     }
   }
 
-  #reclaim(freeNeeded: number, mayReclaim: (cidr: string) => boolean): void {
-    const candidates = [...this.#released.values()].filter((cidr) => mayReclaim(formatCIDR(cidr))).sort(byNetwork)
+  #reclaim(freeNeeded: number, reclaimOf: (cidr: string) => Reclaim): void {
+    const candidates = [...this.#released.values()]
+      .filter((cidr) => reclaimOf(formatCIDR(cidr)) !== 'no')
+      .sort(byNetwork)
     for (const cidr of candidates) {
       if (this.free >= freeNeeded) return
       if (this.#ranges.some((range) => cidrsOverlap(range.cidr, cidr))) continue
@@ -210,6 +232,7 @@ export class PodCIDRPool {
       if (range === undefined) continue
       this.#released.delete(range.text)
       this.#ranges = [...this.#ranges, range]
+      if (reclaimOf(range.text) === 'once-confirmed') this.#unconfirmed.add(range.text)
       this.#options.log.debug({ cidr: range.text }, 'Took a released pod CIDR up again')
     }
   }

@@ -85,6 +85,7 @@ export class AgentAddresses {
         writer: node,
         allocationCIDRs,
         preAllocation: settings.ipamMultiPoolPreAllocation,
+        eniSource: settings.eniSource,
         clock,
         timers,
         random,

@@ -31,6 +31,7 @@ export interface AgentOptions {
   readonly ipv4Range: string | undefined
   readonly ipv6Range: string | undefined
   readonly ipv4NativeRoutingCIDR: string | undefined
+  readonly eniSource: 'pool' | 'status'
   readonly autoCreateCiliumNodeResource: 'true' | 'false'
   readonly ipamCiliumNodeUpdateRate: Duration
   readonly ipamMultiPoolPreAllocation: PreAllocation
@@ -69,6 +70,11 @@ const OPTIONS: CommandOptions<AgentOptions> = {
   ),
   ipv6Range: cidrOption('IPv6 addresses of this node, likewise', parseIPv6CIDR),
   ipv4NativeRoutingCIDR: cidrOption("CIDR that is routed without masquerading (the VPC's)", parseIPv4CIDR),
+  eniSource: choiceOption(
+    'where mode eni reads addresses: spec.ipam.pool, as agents to 1.19, or the ENI status, as from 1.20 on (own option)',
+    ['pool', 'status'],
+    'pool',
+  ),
   autoCreateCiliumNodeResource: choiceOption(
     'create the CiliumNode of this node, or complete it',
     ['true', 'false'],

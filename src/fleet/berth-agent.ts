@@ -1,4 +1,4 @@
-import type { Holding, NodeFacts } from '../../simulators/kubernetes/index.ts'
+import type { AgentGeneration, Holding, NodeFacts } from '../../simulators/kubernetes/index.ts'
 import type { CiliumNodeSubscriber, Configuration, K8sEventRegister } from '../agent/configuration.ts'
 import { createIPAM } from '../agent/create-ipam.ts'
 import { DaemonCore } from '../agent/daemon-core.ts'
@@ -14,10 +14,10 @@ import type { JSONObject } from '../ipam/types.ts'
 import type { KubernetesClient } from '../kubernetes/client.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Random } from '../runtime/random.ts'
-import type { TimerQueue } from '../runtime/timer.ts'
+import type { Timer, TimerQueue } from '../runtime/timer.ts'
 import type { NodeAgent } from './node-agent.ts'
 import type { OwnFields } from './own-fields.ts'
-import { readOwnFields, readResource } from './own-fields.ts'
+import { addressesIn, readAttached, readOwnFields, readResource, readTakenOver } from './own-fields.ts'
 import type { SeenResource } from './own-fields.ts'
 
 /** What the agents of one world share: nothing of it grows with a node at rest. */
@@ -30,12 +30,17 @@ export interface AgentSurroundings {
 
 export interface BerthAgentOptions extends AgentSurroundings {
   readonly facts: NodeFacts
+  /** As an agent up to Cilium 1.19, or from 1.20 on. */
+  readonly generation: AgentGeneration
   readonly random: Random
   /** Least time between two writes (ms). */
   readonly updateIntervalMs: number
   /** A version of the resource was taken over; called before waiting pods are served from it. */
   readonly onTakenOver: () => void
 }
+
+/** Below the 5 minutes after which a multi-pool agent forgets who asked in vain (ms). */
+const RENEWAL_MS = 60_000
 
 const NO_EVENTS = { k8sEventReceived: (): void => undefined, k8sEventProcessed: (): void => undefined }
 
@@ -56,6 +61,9 @@ export class BerthAgent implements NodeAgent {
   #seen: SeenResource | undefined
   /** What our last write left, as long as no write is under way whose fate is not known. */
   #written: OwnFields | undefined
+  /** Multi-pool: CIDRs that were attached when a write did not list them: they are about to go. */
+  #givenUp: ReadonlySet<string> = new Set()
+  #renewal: Timer | undefined
   #isWriting = false
   #overwrites = 0
 
@@ -87,7 +95,7 @@ export class BerthAgent implements NodeAgent {
   }
 
   async run(): Promise<void> {
-    const { facts, client, clock, timers, random, log, updateIntervalMs } = this.#options
+    const { facts, generation, client, clock, timers, random, log, updateIntervalMs } = this.#options
     const { signal } = this.#stopping
     const node = new OwnNode({
       name: facts.name,
@@ -118,6 +126,7 @@ export class BerthAgent implements NodeAgent {
           random,
           log,
           updateIntervalMs,
+          eniSource: generation === 'pool' ? 'pool' : 'status',
         },
         signal,
       )
@@ -142,6 +151,7 @@ export class BerthAgent implements NodeAgent {
   stop(): void {
     this.#stopping.abort(new Error(`agent of ${this.#options.facts.name} stopped`))
     this.#core?.stop()
+    this.#renewal?.cancel()
   }
 
   request(owner: string, onAddress: (holding: Holding) => void): void {
@@ -179,15 +189,27 @@ export class BerthAgent implements NodeAgent {
   }
 
   async #serveAll(core: DaemonCore): Promise<void> {
-    try {
-      for (const [owner] of this.#waiting) {
+    const { generation, facts, log } = this.#options
+    for (const [owner] of this.#waiting) {
+      try {
         const { ipv4 } = await core.allocate({ owner, family: 'ipv4' })
         if (ipv4 !== undefined) this.#deliver(owner, ipv4.ip, ipv4.interfaceNumber ?? '')
+      } catch (error) {
+        if (!isShortage(error) && !this.#stopping.signal.aborted)
+          log.warn({ node: facts.name, error }, 'A simulated pod was refused an address')
+        // Who has asked in vain is demand of a multi-pool agent; the others learn nothing by asking too.
+        if (generation === 'pool') return
       }
-    } catch (error) {
-      if (!isShortage(error) && !this.#stopping.signal.aborted)
-        this.#options.log.warn({ node: this.#options.facts.name, error }, 'A simulated pod was refused an address')
     }
+    this.#renewDemand()
+  }
+
+  /** A kubelet comes back to a pod that waits; an agent forgets the demand of one that does not ask any more. */
+  #renewDemand(): void {
+    const { generation, timers, clock } = this.#options
+    if (generation === 'pool' || this.#waiting.size === 0 || this.#stopping.signal.aborted) return
+    this.#renewal ??= timers.timer(() => void this.#serve())
+    this.#renewal.setAt(clock.now() + RENEWAL_MS)
   }
 
   #deliver(owner: string, address: string, interfaceID: string): void {
@@ -241,15 +263,23 @@ export class BerthAgent implements NodeAgent {
     const seen = readResource(json)
     if (seen.resourceVersion === this.#seen?.resourceVersion) return
     this.#checkOwnFields(json)
-    this.#seen = seen
+    this.#seen = this.#options.generation === 'pool' ? seen : { ...seen, open: this.#openOf(json) }
     this.#options.onTakenOver()
+  }
+
+  /** Multi-pool: what is attached and was not given up, or was asked for again since. */
+  #openOf(json: JSONObject): readonly string[] {
+    const attached = readAttached(json)
+    const takenOver = readTakenOver(json)
+    this.#givenUp = new Set(attached.filter((cidr) => this.#givenUp.has(cidr) && !takenOver.has(cidr)))
+    return addressesIn(attached.filter((cidr) => !this.#givenUp.has(cidr)))
   }
 
   /** Whether what the agent has written is still there: it is nobody else's to change. */
   #checkOwnFields(json: JSONObject): void {
     const written = this.#written
     if (written === undefined || this.#isWriting) return
-    const fields = readOwnFields(json)
+    const fields = readOwnFields(json, this.#options.generation)
     if (BigInt(fields.resourceVersion) >= BigInt(written.resourceVersion) && fields.content !== written.content)
       this.#overwrites += 1
   }
@@ -259,7 +289,11 @@ export class BerthAgent implements NodeAgent {
       this.#isWriting = true
       try {
         const answer = await write()
-        this.#written = readOwnFields(answer)
+        this.#written = readOwnFields(answer, this.#options.generation)
+        if (this.#options.generation === 'multi-pool') {
+          const takenOver = readTakenOver(answer)
+          this.#givenUp = new Set(readAttached(answer).filter((cidr) => !takenOver.has(cidr)))
+        }
         return answer
       } catch (error) {
         // Whether the server has taken it may not be known: the next version seen may be this very write.

@@ -79,11 +79,12 @@ export class SimulatedNode {
     return this.agent.ipam.openAddresses()
   }
 
-  /** Agents that make their pools of the ENI status are always simulated ones: `src/agent` has none (docs/compatibility.md). */
   #createAgent(options: SimulatedNodeOptions, onTakenOver: () => void): NodeAgent {
     const { facts, generation, client, surroundings, clock, random, updateIntervalMs } = options
     const own = { facts, random, updateIntervalMs, onTakenOver }
-    if (generation === 'pool' && surroundings !== undefined) return new BerthAgent({ ...surroundings, ...own })
+    // `src/agent` makes no pools of the status of other clouds than AWS (docs/compatibility.md).
+    const isBuilt = generation === 'pool' || facts.cloud !== 'azure'
+    if (surroundings !== undefined && isBuilt) return new BerthAgent({ ...surroundings, ...own, generation })
     const ipam = generation === 'pool' ? new PoolIPAM(random) : new MultiPoolIPAM()
     return new CiliumAgent({ ...own, client, ipam, clock })
   }

@@ -112,7 +112,7 @@ export function podCIDRPoolSubject(json: JSONObject, profile: string): Subject {
       return { used, free, podCIDRs }
     },
     releaseExcess: ({ freeNeeded, reclaim = false }: RangeArguments) =>
-      any().releaseExcess(freeNeeded, reclaim ? () => true : undefined),
+      any().releaseExcess(freeNeeded, reclaim ? () => 'at-once' as const : undefined),
     inUseCidrs: () => any().inUseCIDRs(),
   })
 }
