@@ -53,6 +53,13 @@ export interface Informer {
   readonly stopped: Promise<void>
 }
 
+interface ListPage {
+  readonly items: readonly JSONValue[]
+  readonly resourceVersion: string
+  /** Of the page that follows; empty on the last one. */
+  readonly token: string
+}
+
 /** A page of resources keyed by addresses parses in about 12 ms: the event loop stays free. */
 const PAGE_SIZE = 100
 
@@ -138,28 +145,33 @@ class InformerLoop<T, D, M> {
   }
 
   async #list(): Promise<string> {
-    const { client, path, fieldSelector, signal, pageSize = PAGE_SIZE } = this.#options
     const listed = new Set<string>()
-    let token: string | undefined
+    let page = await this.#page(undefined)
     for (;;) {
-      const page = await client.get(path, {
-        query: { limit: pageSize, continue: token, fieldSelector },
-        headers: this.#accept('PartialObjectMetadataList'),
-        signal,
-      })
-      const metadata = isObject(page['metadata']) ? page['metadata'] : {}
-      const resourceVersion = metadata['resourceVersion']
-      if (!Array.isArray(page['items']) || typeof resourceVersion !== 'string' || resourceVersion === '') {
-        throw new KubernetesAPIError(`GET ${path}: the answer is not a list`, { kind: 'malformed' })
-      }
-      await this.#handOnPage(page['items'] as readonly JSONValue[], listed)
-      const next = metadata['continue']
-      token = typeof next === 'string' ? next : ''
-      if (token === '') {
+      // The server makes the next page while this one is handed on. What goes wrong with it is found when its turn has come.
+      const next = page.token === '' ? undefined : this.#page(page.token)
+      next?.catch(() => undefined)
+      await this.#handOnPage(page.items, listed)
+      if (next === undefined) {
         this.#finishList(listed)
-        return resourceVersion
+        return page.resourceVersion
       }
+      page = await next
     }
+  }
+
+  async #page(token: string | undefined): Promise<ListPage> {
+    const { client, path, fieldSelector, signal, pageSize = PAGE_SIZE } = this.#options
+    const { items, metadata } = await client.get(path, {
+      query: { limit: pageSize, continue: token, fieldSelector },
+      headers: this.#accept('PartialObjectMetadataList'),
+      signal,
+    })
+    const { resourceVersion, continue: next } = isObject(metadata) ? metadata : {}
+    if (!Array.isArray(items) || typeof resourceVersion !== 'string' || resourceVersion === '') {
+      throw new KubernetesAPIError(`GET ${path}: the answer is not a list`, { kind: 'malformed' })
+    }
+    return { items: items as readonly JSONValue[], resourceVersion, token: typeof next === 'string' ? next : '' }
   }
 
   async #handOnPage(items: readonly JSONValue[], listed: Set<string>): Promise<void> {

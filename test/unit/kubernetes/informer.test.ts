@@ -130,6 +130,46 @@ describe('the list', () => {
     expect(world.informer.isListed).toBe(true)
   })
 
+  test('asks for the next page while it hands one on', async () => {
+    const order: string[] = []
+    let nowMs = 0
+    const clock = {
+      now: () => nowMs,
+      wallTime: () => new Date(0),
+      sleep: (ms: number) => new Promise<void>((resolve) => (ms === 0 ? setImmediate(resolve) : undefined)),
+    }
+    const server = scriptedServer((request) => {
+      if (request.query.get('watch') !== null) return { body: new FedWatch() }
+      const isFirst = request.query.get('continue') === null
+      order.push(isFirst ? 'first asked' : 'second asked')
+      return isFirst ? page('10', [thing('a', '1'), thing('b', '2')], 'next') : page('10', [thing('c', '3')])
+    })
+    const stop = new AbortController()
+    const quiet = (): void => undefined
+    const onUpsert = ({ name }: Thing): void => {
+      order.push(name)
+      nowMs += 20 // so long does it take
+    }
+    startInformer<Thing, Thing, string>({
+      client: new KubernetesClient({
+        transport: inProcessTransport(server.handler),
+        clock,
+        random: { next: () => 0 },
+        limiter: new RateLimiter({ clock, qps: 1_000, burst: 1_000 }),
+      }),
+      path: '/things',
+      decode: decodeThing,
+      handlers: { onUpsert, onDelete: quiet, onListed: quiet },
+      clock,
+      random: { next: () => 0 },
+      log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
+      signal: stop.signal,
+    })
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
+    expect(order).toEqual(['first asked', 'a', 'second asked', 'b', 'c'])
+    stop.abort()
+  })
+
   test('hands the first page on before the second is there', async () => {
     let answerSecond: (() => void) | undefined
     const second = new Promise<void>((resolve) => {
