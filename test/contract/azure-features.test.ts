@@ -124,6 +124,24 @@ describe.each(KINDS)('each class of error: %s', (kind) => {
     expect(world.callsOf(write)).toBe(1)
   })
 
+  test('a document that somebody changed since it was read is not written over', async () => {
+    const world = await makeAzureWorld({ kind })
+    const joined = await join(world)
+    const other = world.otherProvider()
+    const second = { ...joined, node: other.createNode(joined.resource) }
+    await drive(world, other.instanceSync(joined.instanceID, CONTEXT))
+    // Our write is on its way for two minutes: the other one begins and ends in between.
+    world.setFaults([{ ...fault(write, 0, ''), effect: { kind: 'latency', latencyMs: 120_000 } }])
+    const slow = joined.node.allocateIPs(wanting(joined.node, 4), CONTEXT)
+    slow.catch(() => undefined)
+    await world.clock.advance(1000)
+    expect(await drive(world, second.node.allocateIPs(wanting(second.node, 4), CONTEXT))).toMatchObject({
+      addressCount: 4,
+    })
+    expect(await drive(world, slow)).toMatchObject({ addressCount: 4 })
+    expect(new Set(ofCloud(world, joined)).size).toBe(8)
+  })
+
   test('two controllers on one machine lose nothing of each other', async () => {
     const world = await makeAzureWorld({ kind })
     const joined = await join(world)
