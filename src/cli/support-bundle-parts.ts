@@ -1,9 +1,11 @@
+import { causeText } from '../kubernetes/client.ts'
 import { KubernetesAPIError } from '../kubernetes/errors.ts'
 import { withDeadline } from '../kubernetes/deadline.ts'
 import { CILIUM_NODES_PATH } from '../kubernetes/paths.ts'
 import type { KubernetesTransport } from '../kubernetes/transport.ts'
 import { readText } from '../kubernetes/transport.ts'
 import type { Clock } from '../runtime/clock.ts'
+import { plainWords } from './plain-words.ts'
 
 /** How long one part may take (ms). */
 const PART_TIMEOUT_MS = 20_000
@@ -95,7 +97,7 @@ export async function part(
   } catch (error) {
     signal.throwIfAborted()
     const isDenied = error instanceof KubernetesAPIError && error.kind === 'denied'
-    const why = error instanceof Error ? error.message : String(error)
+    const why = plainWords(causeText(error))
     return { path, missing: isDenied ? `no permission: ${why}` : why }
   }
 }

@@ -3,6 +3,7 @@ import process from 'node:process'
 import { gzipSync } from 'node:zlib'
 import { ClusterAccessError, findClusterAccess } from '../kubernetes/cluster-access.ts'
 import { httpsTransport } from '../kubernetes/https-transport.ts'
+import type { KubernetesTransport } from '../kubernetes/transport.ts'
 import { systemClock } from '../runtime/clock.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { UsageError, describeOptions, parseCommandLine, switchOption, textOption } from './command-options.ts'
@@ -70,15 +71,17 @@ export async function runSupportBundle(args: readonly string[]): Promise<number>
     }
     const clock = systemClock()
     const parts = await collect(options, clock, stop.signal)
-    const files = bundleFiles(parts, clock.wallTime())
-    writeFileSync(options.output, gzipSync(tarArchive(files, clock.wallTime())), { mode: MODE })
     const missing = parts.filter((one) => 'missing' in one)
     for (const { path, missing: why } of missing)
       process.stderr.write(`berth support-bundle: without ${path}: ${why}\n`)
+    if (missing.length === parts.length)
+      throw new Error('neither the controller nor the cluster answers: nothing is written')
+    const files = bundleFiles(parts, clock.wallTime())
+    writeFileSync(options.output, gzipSync(tarArchive(files, clock.wallTime())), { mode: MODE })
     process.stdout.write(`${options.output}: ${files.length} files\n`)
     return OK
   } catch (error) {
-    const isUsage = error instanceof UsageError || error instanceof ClusterAccessError
+    const isUsage = error instanceof UsageError
     process.stderr.write(`berth support-bundle: ${error instanceof Error ? error.message : String(error)}\n`)
     return isUsage ? USAGE : FAILED
   } finally {
@@ -89,12 +92,19 @@ export async function runSupportBundle(args: readonly string[]): Promise<number>
 async function collect(options: SupportBundleOptions, clock: Clock, signal: AbortSignal): Promise<readonly Part[]> {
   const parts = [...(await collectParts(CONTROLLER_PARTS, controllerFetch(options.url), clock, signal))]
   if (options.withoutCluster) return parts
-  const access = await findClusterAccess({
-    kubeconfigPath: options.kubeconfig ?? '',
-    apiServer: options.k8sAPIServer ?? '',
-    environment: process.env,
-  })
-  const transport = httpsTransport(access, clock)
+  let transport: KubernetesTransport
+  try {
+    const access = await findClusterAccess({
+      kubeconfigPath: options.kubeconfig ?? '',
+      apiServer: options.k8sAPIServer ?? '',
+      environment: process.env,
+    })
+    transport = httpsTransport(access, clock)
+  } catch (error) {
+    // What the controller itself has shown is worth having without the cluster.
+    if (!(error instanceof ClusterAccessError)) throw error
+    return [...parts, { path: 'cluster', missing: error.message }]
+  }
   try {
     return [...parts, ...(await collectCluster(clusterFetch(transport), options.namespace, clock, signal))]
   } finally {
@@ -134,7 +144,10 @@ export function bundleFiles(parts: readonly Part[], now: Date): readonly Archive
 function controllerFetch(url: string): Fetch {
   const base = url.replace(/\/+$/, '')
   return async (path, signal) => {
-    const answer = await fetch(`${base}${path}`, { signal })
+    const answer = await fetch(`${base}${path}`, { signal }).catch((error: unknown) => {
+      // The reason of a failed fetch is its cause.
+      throw error instanceof Error && error.cause instanceof Error ? error.cause : error
+    })
     const text = await answer.text()
     // Health answers 503 with its reasons: those are what is wanted.
     if (answer.status === 404) throw new Error(`${base}${path}: status 404`)

@@ -2,14 +2,15 @@ import type { CiliumNode } from '../ipam/cilium-node.ts'
 import type { ControllerConfig } from './options.ts'
 
 /**
- * On a CiliumNode, with the value `true`: nothing of the node is released, detached or deleted. Everything else goes on. Takes effect
- * with the version of the resource that carries it.
+ * On a CiliumNode: nothing of the node is released, detached or deleted. Everything else goes on. Takes effect with the version of the
+ * resource that carries it. Whatever its value is but `false`: who writes `yes` means it.
  */
 export const PAUSE_ANNOTATION = 'ipam.berth.io/pause-destructive'
 
 /** @param annotations of a CiliumNode */
 export function isPausedByAnnotation({ annotations }: Pick<CiliumNode, 'annotations'>): boolean {
-  return annotations[PAUSE_ANNOTATION]?.toLowerCase() === 'true'
+  const value = annotations[PAUSE_ANNOTATION]
+  return value !== undefined && value.toLowerCase() !== 'false'
 }
 
 /**
