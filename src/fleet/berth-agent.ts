@@ -1,24 +1,20 @@
 import type { AgentGeneration, Holding, NodeFacts } from '../../simulators/kubernetes/index.ts'
-import type { CiliumNodeSubscriber, Configuration, K8sEventRegister } from '../agent/configuration.ts'
+import type { Configuration } from '../agent/configuration.ts'
 import { createIPAM } from '../agent/create-ipam.ts'
 import { DaemonCore } from '../agent/daemon-core.ts'
 import { LeaseTable } from '../agent/daemon-leases.ts'
 import { isShortage } from '../agent/daemon-waiting.ts'
 import { volatileJournal } from '../agent/journal.ts'
 import type { Machine } from '../agent/node-resource.ts'
-import type { NodeWriter } from '../agent/node-writer.ts'
 import { readFacts } from '../cli/agent-machine.ts'
 import { OwnNode } from '../cli/agent-node.ts'
 import type { Logger } from '../ipam/contracts.ts'
-import type { JSONObject } from '../ipam/types.ts'
 import type { KubernetesClient } from '../kubernetes/client.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Random } from '../runtime/random.ts'
 import type { Timer, TimerQueue } from '../runtime/timer.ts'
+import { AgentView } from './agent-view.ts'
 import type { NodeAgent } from './node-agent.ts'
-import type { OwnFields } from './own-fields.ts'
-import { addressesIn, readAttached, readOwnFields, readResource, readTakenOver } from './own-fields.ts'
-import type { SeenResource } from './own-fields.ts'
 
 /** What the agents of one world share: nothing of it grows with a node at rest. */
 export interface AgentSurroundings {
@@ -51,6 +47,7 @@ const NO_EVENTS = { k8sEventReceived: (): void => undefined, k8sEventProcessed: 
  * Pods that find no address wait here in the order in which they came; the next one is tried whenever the addresses change.
  */
 export class BerthAgent implements NodeAgent {
+  readonly ipam: NodeAgent['ipam']
   readonly #options: BerthAgentOptions
   readonly #stopping = new AbortController()
   readonly #waiting = new Map<string, (holding: Holding) => void>()
@@ -58,27 +55,23 @@ export class BerthAgent implements NodeAgent {
   #core: DaemonCore | undefined
   /** `again`: something has changed while pods were being served. */
   #serving: 'no' | 'yes' | 'again' = 'no'
-  #seen: SeenResource | undefined
-  /** What our last write left, as long as no write is under way whose fate is not known. */
-  #written: OwnFields | undefined
-  /** Multi-pool: CIDRs that were attached when a write did not list them: they are about to go. */
-  #givenUp: ReadonlySet<string> = new Set()
+  readonly #view: AgentView
   #renewal: Timer | undefined
-  #isWriting = false
-  #overwrites = 0
 
   constructor(options: BerthAgentOptions) {
-    this.#options = options
-  }
-
-  get ipam(): NodeAgent['ipam'] {
+    const view = new AgentView(options)
     const held = this.#held
-    const open = this.#seen?.open ?? []
-    return {
-      heldCount: held.size,
-      availableCount: open.length,
+    this.#options = options
+    this.#view = view
+    this.ipam = {
+      get heldCount() {
+        return held.size
+      },
+      get availableCount() {
+        return view.open.length
+      },
       holdings: () => held.values(),
-      openAddresses: () => open,
+      openAddresses: () => view.open,
     }
   }
 
@@ -87,11 +80,11 @@ export class BerthAgent implements NodeAgent {
   }
 
   get resource(): NodeAgent['resource'] {
-    return this.#seen
+    return this.#view.seen
   }
 
   get counters(): NodeAgent['counters'] {
-    return { overwrites: this.#overwrites }
+    return { overwrites: this.#view.overwrites }
   }
 
   async run(): Promise<void> {
@@ -119,8 +112,8 @@ export class BerthAgent implements NodeAgent {
           nodeName: facts.name,
           configuration: configurationOf(facts),
           owner: node,
-          events: this.#tapped(node),
-          writer: this.#noted(node),
+          events: this.#view.tapped(node),
+          writer: this.#view.noted(node),
           clock,
           timers,
           random,
@@ -230,83 +223,6 @@ export class BerthAgent implements NodeAgent {
       if (!this.#stopping.signal.aborted)
         this.#options.log.error({ node: this.#options.facts.name, address, error }, 'An address was not given back')
     })
-  }
-
-  /** Looks at every version before the allocator does. */
-  #tapped(node: OwnNode): K8sEventRegister {
-    return {
-      k8sEventReceived: (...event) => node.k8sEventReceived(...event),
-      k8sEventProcessed: (...event) => node.k8sEventProcessed(...event),
-      registerCiliumNodeSubscriber: (subscriber) => node.registerCiliumNodeSubscriber(this.#tap(subscriber)),
-    }
-  }
-
-  #tap(subscriber: CiliumNodeSubscriber): CiliumNodeSubscriber {
-    return {
-      onAdd: (json) => {
-        subscriber.onAdd(json)
-        this.#look(json)
-      },
-      onUpdate: (old, json) => {
-        subscriber.onUpdate(old, json)
-        this.#look(json)
-      },
-      onDelete: (json) => {
-        subscriber.onDelete(json)
-        this.#seen = undefined
-        this.#written = undefined
-      },
-    }
-  }
-
-  #look(json: JSONObject): void {
-    const seen = readResource(json)
-    if (seen.resourceVersion === this.#seen?.resourceVersion) return
-    this.#checkOwnFields(json)
-    this.#seen = this.#options.generation === 'pool' ? seen : { ...seen, open: this.#openOf(json) }
-    this.#options.onTakenOver()
-  }
-
-  /** Multi-pool: what is attached and was not given up, or was asked for again since. */
-  #openOf(json: JSONObject): readonly string[] {
-    const attached = readAttached(json)
-    const takenOver = readTakenOver(json)
-    this.#givenUp = new Set(attached.filter((cidr) => this.#givenUp.has(cidr) && !takenOver.has(cidr)))
-    return addressesIn(attached.filter((cidr) => !this.#givenUp.has(cidr)))
-  }
-
-  /** Whether what the agent has written is still there: it is nobody else's to change. */
-  #checkOwnFields(json: JSONObject): void {
-    const written = this.#written
-    if (written === undefined || this.#isWriting) return
-    const fields = readOwnFields(json, this.#options.generation)
-    if (BigInt(fields.resourceVersion) >= BigInt(written.resourceVersion) && fields.content !== written.content)
-      this.#overwrites += 1
-  }
-
-  #noted(node: NodeWriter): NodeWriter {
-    const noted = async (write: () => Promise<JSONObject>): Promise<JSONObject> => {
-      this.#isWriting = true
-      try {
-        const answer = await write()
-        this.#written = readOwnFields(answer, this.#options.generation)
-        if (this.#options.generation === 'multi-pool') {
-          const takenOver = readTakenOver(answer)
-          this.#givenUp = new Set(readAttached(answer).filter((cidr) => !takenOver.has(cidr)))
-        }
-        return answer
-      } catch (error) {
-        // Whether the server has taken it may not be known: the next version seen may be this very write.
-        this.#written = undefined
-        throw error
-      } finally {
-        this.#isWriting = false
-      }
-    }
-    return {
-      patchStatus: (patch, signal) => noted(() => node.patchStatus(patch, signal)),
-      patchSpec: (patch, signal) => noted(() => node.patchSpec(patch, signal)),
-    }
   }
 }
 

@@ -233,6 +233,7 @@ export class World {
     this.#stopping.abort(new Error('the simulated world ends'))
     this.#pods.stop()
     for (const { agent } of this.#nodes.values()) agent.stop()
+    this.#surroundings.timers.stop()
   }
 
   async #report(missing: (node: SimulatedNode) => number): Promise<WorldReport> {
