@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest'
 import type { FleetRun, PlayedRun } from '../support/fleet-run.ts'
 import { play, playShrinking, randomRun } from '../support/fleet-run.ts'
 
-const DONE: PlayedRun = { convergedMs: 0, virtualMs: 0, calls: {} }
+const NOTHING_SEEN = { looks: 0, nodeLooks: 0, judgedNodeLooks: 0 }
+const DONE: PlayedRun = { convergedMs: 0, virtualMs: 0, calls: {}, coverage: NOTHING_SEEN }
 
 describe('a run', () => {
   test('plays the same way every time', async () => {
@@ -37,7 +38,9 @@ describe('a run that fails', () => {
     const failure = playShrinking({ options, steps }, { attempts: 100, play: faulty })
     await expect(failure).rejects.toThrow(/^seed 4711: left-behind: eni-\d+/)
     await expect(failure).rejects.toThrow('2 of 11 steps fail alike')
-    await expect(failure).rejects.toThrow(`await play(${JSON.stringify({ options, steps: [burst, kill] })})`)
+    await expect(failure).rejects.toThrow(
+      `--replay - <<'RUN'\n${JSON.stringify({ options, steps: [burst, kill] })}\nRUN`,
+    )
   })
 
   test('is not replaced by one that fails in another way', async () => {

@@ -20,7 +20,7 @@ const OURS = /^Cilium-CNI \((i-[0-9a-f]+)\)$/
 export class FleetCloud {
   readonly ec2: EC2Simulator
   readonly vpcID = VPC_ID
-  readonly #occupied: { readonly interfaceID: string; readonly untilMs: number }[] = []
+  readonly #occupied: { readonly subnetID: string; readonly interfaceID: string; readonly untilMs: number }[] = []
   readonly #clock: FleetClock
   #launched = 0
 
@@ -112,7 +112,7 @@ export class FleetCloud {
     const isPointless = 'fragment' in how ? subnet.space.countFreeBlocks() === 0 : subnet.space.free <= how.leaveFree
     if (isPointless) return
     const { networkInterfaceId } = occupyAddresses(this.ec2.cloud, { subnetId: subnetID, ...how })
-    this.#occupied.push({ interfaceID: networkInterfaceId, untilMs })
+    this.#occupied.push({ subnetID, interfaceID: networkInterfaceId, untilMs })
   }
 
   /** What others took leaves when its time is over. @returns whether there was anything */
@@ -126,8 +126,9 @@ export class FleetCloud {
     return this.#occupied.length < before
   }
 
-  get hasOccupied(): boolean {
-    return this.#occupied.length > 0
+  /** Whether others hold addresses of one of these subnets. */
+  hasOccupied(subnets: readonly Subnet[]): boolean {
+    return this.#occupied.some(({ subnetID }) => subnets.some(({ id }) => id === subnetID))
   }
 
   /** How late listings are from now on. */

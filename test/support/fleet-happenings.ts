@@ -8,8 +8,11 @@ import type { FleetStep } from './fleet-steps.ts'
 
 /** Until the next full sync has shown what others changed. @source src/controller/full-sync.ts, a minute and a tenth */
 const FULL_SYNC_PAUSE_MS = 70_000
-/** Longest pause of a watch before it goes on. @source src/kubernetes/backoff.ts */
-const WATCH_PAUSE_MS = 60_000
+/** Pause of a watch that was dropped once, and the longest one of a watch that fails again and again (ms). */
+const DROPPED_WATCH_MS = 10_000
+const FAILING_WATCH_MS = 35_000
+/** Faults that strike lists and watches: a stream that breaks is not seen from the outside. */
+const STRIKES_WATCHES = /^(\*|watch|list)/
 /** @source src/ipam/node-state.ts, LONGEST_MISSING_READ_MS, stretched by a quarter */
 const MISSING_READ_PAUSE_MS = 75_000
 const LEASE_PATH = '/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/berth-controller'
@@ -66,6 +69,7 @@ export class Happenings {
       case 'kubernetesFault': {
         const { fault, probability, count, strikesAgents, forMs } = step
         const rule = KUBERNETES_FAULTS[fault]
+        if (STRIKES_WATCHES.test(String(rule?.['action']))) this.#fleet.watch.everybodyWaits(forMs + FAILING_WATCH_MS)
         for (const userAgent of [CONTROLLER_AGENT, ...(strikesAgents ? [CLUSTER_AGENT] : [])])
           this.#fleet.kubernetesFaults.add({ ...rule, match: { userAgent } }, { probability, count }, nowMs + forMs)
         break
@@ -77,6 +81,7 @@ export class Happenings {
         this.#fleet.watch.everybodyWaits(step.forMs + step.delayMs + MISSING_READ_PAUSE_MS)
         this.#fleet.cloud.setConsistency({
           createdInterfaceMs: step.delayMs,
+          launchedInstanceMs: step.delayMs,
           deletedInterfaceMs: step.delayMs,
           addressesMs: step.delayMs,
           availableCountMs: step.delayMs,
@@ -104,12 +109,12 @@ export class Happenings {
         break
       case 'watchesDropped':
         this.#fleet.kubernetes.dropWatches(undefined, step.how)
-        this.#fleet.watch.everybodyWaits(WATCH_PAUSE_MS)
+        this.#fleet.watch.everybodyWaits(DROPPED_WATCH_MS)
         break
       case 'historyForgotten':
         this.#fleet.kubernetes.compact()
         this.#fleet.kubernetes.dropWatches(undefined, 'expired')
-        this.#fleet.watch.everybodyWaits(WATCH_PAUSE_MS)
+        this.#fleet.watch.everybodyWaits(DROPPED_WATCH_MS)
         break
       case 'foreignEdit': {
         const node = this.#fleet.node(step.node)

@@ -3,6 +3,7 @@ import { seededRandom } from '../../src/runtime/random.ts'
 import type { Random } from '../../src/runtime/random.ts'
 import type { FleetOptions } from './fleet.ts'
 import { startFleet } from './fleet.ts'
+import type { WaitCoverage } from './fleet-watch.ts'
 import type { StepKind, TimedStep } from './fleet-steps.ts'
 import { randomSteps } from './fleet-steps.ts'
 
@@ -20,6 +21,7 @@ export interface PlayedRun {
   readonly virtualMs: number
   /** EC2 calls by action (counts), for comparisons. */
   readonly calls: Readonly<Record<string, number>>
+  readonly coverage: WaitCoverage
 }
 
 /**
@@ -67,7 +69,7 @@ export async function play({ options, steps }: FleetRun): Promise<PlayedRun> {
     await fleet.assertInvariants()
     const { actions } = fleet.cloud.ec2.calls.report()
     const calls = Object.fromEntries(Object.entries(actions).map(([action, { attempts }]) => [action, attempts]))
-    return { convergedMs, virtualMs: fleet.clock.now(), calls }
+    return { convergedMs, virtualMs: fleet.clock.now(), calls, coverage: fleet.watch.coverage }
   } finally {
     await fleet.close()
   }
@@ -77,7 +79,7 @@ export async function play({ options, steps }: FleetRun): Promise<PlayedRun> {
  * Plays a run and, when it fails, looks for a shorter list of steps that fails in the same way.
  *
  * @param play plays a run; replaced only to test the shrinking itself
- * @throws Error with the seed, the steps in a form that can be pasted into a test, and what went wrong
+ * @throws Error with the seed, a command that plays the steps again, and what went wrong
  */
 export async function playShrinking(
   run: FleetRun,
@@ -129,7 +131,7 @@ function describe({ options, steps }: FleetRun, shortest: FailedRun): string {
   return [
     `seed ${options.seed}: ${error instanceof Error ? error.message : String(error)}`,
     `${shortest.steps.length} of ${steps.length} steps fail alike. To play them again:`,
-    `await play(${JSON.stringify({ options, steps: shortest.steps })})`,
+    `npm run soak -- --replay - <<'RUN'\n${JSON.stringify({ options, steps: shortest.steps })}\nRUN`,
   ].join('\n\n')
 }
 

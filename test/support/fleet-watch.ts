@@ -2,9 +2,19 @@ import type { WireResponse } from '../../simulators/kit/http.ts'
 import type { JSONObject } from '../../simulators/kubernetes/index.ts'
 import { missingAddresses } from '../../src/fleet/convergence.ts'
 import { IdleNeed } from '../../src/fleet/idle-need.ts'
+import type { NeedObservation } from '../../src/fleet/idle-need.ts'
 import { checkInvariants } from '../../src/fleet/invariants.ts'
 import { podAddresses } from '../../src/fleet/world-view.ts'
 import type { Fleet, FleetNode } from './fleet.ts'
+import {
+  CONFLICT_MS,
+  LOST_ANSWER_MS,
+  nodeBackoff,
+  REFUSAL_MS,
+  WATCH_BACKOFF,
+  WRITE_BACKOFF,
+} from './fleet-backoff-limits.ts'
+import { Excuses } from './fleet-excuses.ts'
 import { readResource } from './fleet-resource.ts'
 import type { WireCall } from './fleet-wires.ts'
 
@@ -21,16 +31,6 @@ export class FleetViolation extends Error {
 
 /** A node may wait so long although nothing stands in its way (ms). */
 const IDLE_BOUND_MS = 1_000
-/**
- * How long a failed call may keep a node waiting (ms): the longest backoff. @source src/runtime/backoff.ts, LONGEST_WAIT_MS
- */
-const BACKOFF_MS = 300_000
-/** How long a refusal for the rate may slow everything down: the budget learns carefully (ms). */
-const CAREFUL_MS = 300_000
-/** How long trouble with the API server may delay events and writes: the longest backoff there, and a silent watch (ms). */
-const API_SERVER_TROUBLE_MS = 160_000
-/** After a conflict a write is tried again (ms). */
-const CONFLICT_MS = 5_000
 /** A controller that has just begun to serve takes over what it finds (ms). */
 const BEGINNING_MS = 5_000
 /** An interface that we made and that hangs on nothing is gone after this: 12 tries with pauses of up to a minute (ms). */
@@ -49,25 +49,49 @@ const SERVING_ACTIONS = [
 /** What the controller says when it finds a defect of its own, or another writer where there is none. */
 const NEVER_SAID = /by a defect|Unable to handle a CiliumNode|Another controller writes|handler of the informer failed/
 
+/** Looks of one run (counts). */
+export interface WaitCoverage {
+  readonly looks: number
+  /** Nodes at all looks, and of them those that had no excuse: had they lacked addresses, it would have been told. */
+  readonly nodeLooks: number
+  readonly judgedNodeLooks: number
+}
+
 /** Looks at a fleet from the outside: finds what must never happen, in the simulators' own records. */
 export class FleetWatch {
   readonly #fleet: Fleet
   /** What, and when it was first seen (ms). */
   readonly #violations = new Map<string, number>()
   readonly #idle = new IdleNeed()
-  /** Until when something is known to keep a node (by instance ID, or by its name) waiting; `*`: all of them (ms). */
-  readonly #troubledUntilMs = new Map<string, number>()
+  /** What is known to keep a node (by instance ID for EC2, by its name for the API server) waiting; `*`: all of them. */
+  readonly #excuses = new Excuses()
   /** Calls under way: to EC2 by instance ID, to the API server by node name (count). */
   readonly #underWay = new Map<string, number>()
   readonly #looseSinceMs = new Map<string, number>()
   /** Instances about which a call was made whose outcome the caller never learned. */
   readonly #lostAnswers = new Set<string>()
+  #looks = 0
+  #nodeLooks = 0
+  #judgedNodeLooks = 0
+  /** Nodes that had no excuse when they were last looked at (count). */
+  #judgedNodes = 0
+  #isAnyNeedy = false
+  #lookedAtChange = -1
   #hasStaleReads = false
   #servingSinceMs: number | undefined
   #isSecondWriterExpected = false
 
   constructor(fleet: Fleet) {
     this.#fleet = fleet
+  }
+
+  /** How much of the run the check for waits without a cause has judged. */
+  get coverage(): WaitCoverage {
+    return {
+      looks: this.#looks,
+      nodeLooks: this.#nodeLooks,
+      judgedNodeLooks: this.#judgedNodeLooks,
+    }
   }
 
   expectSecondWriter(): void {
@@ -80,13 +104,15 @@ export class FleetWatch {
 
   ec2Ended({ request }: WireCall, answer: WireResponse | undefined): void {
     const nowMs = this.#fleet.clock.now()
+    const limits = nodeBackoff(this.#fleet.nodes.size)
     for (const id of this.#concerned(request.body)) {
       this.#underWay.set(id, Math.max((this.#underWay.get(id) ?? 0) - 1, 0))
       if (isWhole(answer)) continue
-      this.#trouble(id, nowMs + BACKOFF_MS)
-      if (answer === undefined || answer.status < 400 || answer.status >= 500) this.#lostAnswers.add(id)
+      const isLost = answer === undefined || answer.status < 400 || answer.status >= 500
+      if (isLost) this.#lostAnswers.add(id)
+      this.#excuses.failed(id, limits, isLost ? nowMs + LOST_ANSWER_MS : nowMs)
     }
-    if (answer !== undefined && answer.status === 503) this.#trouble('*', nowMs + CAREFUL_MS)
+    if (isRefusal(answer)) this.#excuses.excuse('*', nowMs + REFUSAL_MS)
   }
 
   kubernetesStarted({ request }: WireCall): void {
@@ -100,8 +126,9 @@ export class FleetWatch {
     if (answer !== undefined && answer.status < 400) return
     if (answer?.status === 404) return
     const nowMs = this.#fleet.clock.now()
-    if (answer?.status === 409 && name !== undefined) this.#trouble(name, nowMs + CONFLICT_MS)
-    else this.#trouble(name ?? '*', nowMs + API_SERVER_TROUBLE_MS)
+    if (answer?.status === 409 && name !== undefined) this.#excuses.excuse(name, nowMs + CONFLICT_MS)
+    else if (name === undefined) this.#excuses.failed('*', WATCH_BACKOFF, nowMs)
+    else this.#excuses.failed(name, WRITE_BACKOFF, nowMs)
   }
 
   staleReadsBegan(): void {
@@ -110,7 +137,7 @@ export class FleetWatch {
 
   /** Something that slows everybody down has begun. @param forMs how long it lasts, pauses that it leads to included */
   everybodyWaits(forMs: number): void {
-    this.#trouble('*', this.#fleet.clock.now() + forMs)
+    this.#excuses.excuse('*', this.#fleet.clock.now() + forMs)
   }
 
   /** Interfaces that exist now and hang on nothing are left to garbage collection: who knew of them is gone. */
@@ -127,9 +154,18 @@ export class FleetWatch {
     this.#violate(`controller-defect: ${level} ${message} ${JSON.stringify(fields)}${cause}`)
   }
 
-  /** One look at everything that may be broken for a moment only. */
+  /** One look at everything that may be broken for a moment only, unless nothing has happened since the last one. */
+  async lookIfChanged(): Promise<void> {
+    // A need that waits is judged by the clock.
+    if (this.#fleet.changeCount !== this.#lookedAtChange || this.#isAnyNeedy) return this.look()
+    this.#looks++
+    this.#countJudged(this.#judgedNodes)
+  }
+
   async look(): Promise<void> {
     const fleet = this.#fleet
+    this.#looks++
+    this.#lookedAtChange = fleet.changeCount
     for (const { kind, detail } of checkInvariants(fleet.view())) {
       if (kind === 'node-above-max-allocate' && this.#mayBeDoubled(detail)) continue
       this.#violate(`${kind}: ${detail}`)
@@ -185,12 +221,8 @@ export class FleetWatch {
       this.#violations.set(text, this.#fleet.clock.now())
   }
 
-  #trouble(key: string, untilMs: number): void {
-    this.#troubledUntilMs.set(key, Math.max(this.#troubledUntilMs.get(key) ?? 0, untilMs))
-  }
-
-  #isTroubled(key: string): boolean {
-    return (this.#troubledUntilMs.get(key) ?? 0) > this.#fleet.clock.now()
+  #isExcused(key: string): boolean {
+    return this.#excuses.holds(key, this.#fleet.clock.now())
   }
 
   /** Instances that an EC2 call is about, none for calls about everything: these must keep nobody waiting. */
@@ -231,23 +263,45 @@ export class FleetWatch {
     if (!fleet.isServing) this.#servingSinceMs = undefined
     else this.#servingSinceMs ??= nowMs
     const isBeginning = this.#servingSinceMs === undefined || nowMs - this.#servingSinceMs < BEGINNING_MS
-    if (isBeginning || this.#isTroubled('*')) return this.#idle.observe(this.#allBlocked(), nowMs)
+    if (isBeginning || this.#isExcused('*')) {
+      this.#isAnyNeedy = true // perhaps: the next look has to find out
+      this.#countJudged(0)
+      return this.#idle.observe(this.#allBlocked(), nowMs)
+    }
     const resources = byName(await fleet.resources())
     const tokens = await fleet.cloud.tokens()
     const isDrained = SERVING_ACTIONS.some((action) => tokens(action) < 1)
-    this.#idle.observe(
-      [...fleet.nodes.values()].map((node) => {
-        const resource = resources.get(node.facts.name)
-        const missing = resource === undefined ? 0 : this.#missing(node, resource, this.#usable(node, resource))
-        return {
-          nodeName: node.facts.name,
-          isNeedy: missing > 0,
-          isBlocked: isDrained || this.#isBlocked(node, missing),
-        }
-      }),
-      nowMs,
-    )
+    const observations = [...fleet.nodes.values()].map((node) => {
+      const resource = resources.get(node.facts.name)
+      const missing = resource === undefined ? 0 : this.#missing(node, resource, this.#usable(node, resource))
+      if (missing === 0 && resource !== undefined) this.#noteServed(node)
+      return {
+        nodeName: node.facts.name,
+        isNeedy: missing > 0,
+        isBlocked: isDrained || this.#isBlocked(node, missing),
+      }
+    })
+    this.#idle.observe(observations, nowMs)
+    this.#noteJudged(observations)
     for (const { kind, detail } of this.#idle.violations(IDLE_BOUND_MS, nowMs)) this.#violate(`${kind}: ${detail}`)
+  }
+
+  /** Failures before were of another need. */
+  #noteServed({ facts }: FleetNode): void {
+    this.#excuses.recovered(facts.instanceID)
+    this.#excuses.recovered(facts.name)
+  }
+
+  #noteJudged(observations: readonly NeedObservation[]): void {
+    this.#isAnyNeedy = observations.some(({ isNeedy }) => isNeedy)
+    this.#countJudged(observations.filter(({ isBlocked }) => !isBlocked).length)
+    this.#excuses.recovered('*')
+  }
+
+  #countJudged(judged: number): void {
+    this.#judgedNodes = judged
+    this.#nodeLooks += this.#fleet.nodes.size
+    this.#judgedNodeLooks += judged
   }
 
   #allBlocked(): { readonly nodeName: string; readonly isNeedy: boolean; readonly isBlocked: boolean }[] {
@@ -261,12 +315,12 @@ export class FleetWatch {
     return (
       isStopped ||
       isCramped ||
-      cloud.hasOccupied ||
+      cloud.hasOccupied(zone) ||
       !cloud.isRunning(facts.instanceID) ||
       (this.#underWay.get(facts.instanceID) ?? 0) > 0 ||
       (this.#underWay.get(facts.name) ?? 0) > 0 ||
-      this.#isTroubled(facts.instanceID) ||
-      this.#isTroubled(facts.name)
+      this.#isExcused(facts.instanceID) ||
+      this.#isExcused(facts.name)
     )
   }
 
@@ -326,6 +380,11 @@ export class FleetWatch {
       )
       .join('\n')
   }
+}
+
+/** Refused for the rate; other troubles of the service have the same status. */
+function isRefusal(answer: WireResponse | undefined): boolean {
+  return answer?.status === 503 && typeof answer.body === 'string' && answer.body.includes('RequestLimitExceeded')
 }
 
 function nodeNameOf(path: string): string | undefined {

@@ -1,6 +1,6 @@
 import { NO_LATENCY } from '../../simulators/aws/index.ts'
 import type { Latency, ThrottleChoice } from '../../simulators/aws/index.ts'
-import type { WireResponse } from '../../simulators/kit/http.ts'
+import type { Router, WireResponse } from '../../simulators/kit/http.ts'
 import {
   APIClient,
   CILIUM_NODES_PATH,
@@ -9,7 +9,8 @@ import {
   nodeManifest,
 } from '../../simulators/kubernetes/index.ts'
 import type { AgentGeneration, JSONObject, KubernetesSimulator, NodeFacts } from '../../simulators/kubernetes/index.ts'
-import { podAddressCapacity, typeLimits } from '../../src/fleet/cloud-account.ts'
+import type { AuditEntry } from '../../src/audit/audit-log.ts'
+import { podAddressCapacity, typeLimits } from '../../src/fleet/aws-account.ts'
 import { SimulatedNode } from '../../src/fleet/simulated-node.ts'
 import type { NodeCapacity } from '../../src/fleet/simulated-node.ts'
 import type { WorldView } from '../../src/fleet/world-view.ts'
@@ -96,6 +97,8 @@ export class Fleet {
   readonly ec2Faults: FaultBoard
   readonly kubernetesFaults: FaultBoard
   readonly log: LogLine[] = []
+  /** The audit logs of all controllers. */
+  readonly audit: AuditEntry[] = []
   /** The test's own way to the API server: no fault strikes it, and it takes no time. */
   readonly observer: APIClient
   /** The cluster's: agents, pods, people. */
@@ -104,10 +107,13 @@ export class Fleet {
   readonly #options: FleetOptions
   readonly #capacity: NodeCapacity
   readonly #closing = new AbortController()
+  readonly #kubernetesRouter: Router
+  readonly #ec2Router: Router
   #processes: ControllerProcess[] = []
   #started = 0
   #joined = 0
   #agents = 0
+  #changes = 0
   #hasController: boolean
 
   constructor(options: FleetOptions, clock: FleetClock) {
@@ -129,7 +135,9 @@ export class Fleet {
     this.kubernetes = createKubernetesSimulator({ clock, seed })
     this.ec2Faults = new FaultBoard(this.cloud.ec2.faults)
     this.kubernetesFaults = new FaultBoard(this.kubernetes.faults, USUAL_KUBERNETES_LATENCY)
-    this.cluster = new APIClient(this.kubernetes.router, CLUSTER_AGENT)
+    this.#kubernetesRouter = this.#counted(this.kubernetes.router)
+    this.#ec2Router = this.#counted(this.cloud.ec2.router)
+    this.cluster = new APIClient(this.#kubernetesRouter, CLUSTER_AGENT)
     this.observer = new APIClient(this.kubernetes.router, 'observer')
     this.pods = new PodScheduler({ client: this.cluster, clock, random: seededRandom(seed + 1), podsPerSecond: 0 })
     this.watch = new FleetWatch(this)
@@ -162,6 +170,17 @@ export class Fleet {
   startController(): void {
     this.#hasController = true
     this.#startProcess()
+  }
+
+  /** SIGTERM to all controllers; none is started again. */
+  stopController(): void {
+    this.#hasController = false
+    for (const process of this.#processes) process.terminate()
+  }
+
+  /** One more controller, which changes nothing. @param flags besides those of the fleet */
+  startDry(flags: readonly string[] = []): void {
+    this.#startProcess(['--dry-run', ...flags])
   }
 
   /** A machine boots and its agent registers. @returns undefined when the account has no address for it */
@@ -209,12 +228,18 @@ export class Fleet {
     while (this.clock.now() < endMs) {
       await this.clock.advance(Math.min(LOOK_INTERVAL_MS, endMs - this.clock.now()))
       this.#happenings.expire()
-      await this.watch.look()
+      await this.watch.lookIfChanged()
     }
+  }
+
+  /** Grows with every call to a simulator and every step: what has the same number has the same world. */
+  get changeCount(): number {
+    return this.#changes
   }
 
   /** Carries one step out; it takes no time by itself. */
   apply(step: FleetStep): Promise<void> {
+    this.#changes++
     return this.#happenings.apply(step)
   }
 
@@ -277,7 +302,19 @@ export class Fleet {
     this.clock.uninstall()
   }
 
-  #startProcess(): void {
+  /** Begin and end of a call both count: the effect lies between. */
+  #counted(router: Router): Router {
+    return async (request, signal) => {
+      this.#changes++
+      try {
+        return await router(request, signal)
+      } finally {
+        this.#changes++
+      }
+    }
+  }
+
+  #startProcess(ownFlags: readonly string[] = []): void {
     const ordinal = ++this.#started
     const line = (level: string) => (fields: object, message: string) => {
       this.log.push({ atMs: this.clock.now(), process: ordinal, level, message, fields: fields as LogLine['fields'] })
@@ -294,10 +331,11 @@ export class Fleet {
         `--aws-release-excess-ips=${releaseExcess}`,
         '--excess-ip-release-delay=20',
         ...flags,
+        ...ownFlags,
       ],
       clock: this.clock,
-      ec2: this.cloud.ec2.router,
-      kubernetes: this.kubernetes.router,
+      ec2: this.#ec2Router,
+      kubernetes: this.#kubernetesRouter,
       ec2Observer: {
         started: (call) => this.watch.ec2Started(call),
         ended: (call, answer) => this.watch.ec2Ended(call, answer),
@@ -307,17 +345,18 @@ export class Fleet {
         ended: (call: WireCall, answer: WireResponse | undefined) => this.watch.kubernetesEnded(call, answer),
       },
       log: logger,
+      writeAudit: (entry) => this.audit.push(entry),
     })
     this.#processes.push(process)
-    void process.over.then(() => this.#restart(process))
+    void process.over.then(() => this.#restart(process, ownFlags))
   }
 
-  async #restart(process: ControllerProcess): Promise<void> {
+  async #restart(process: ControllerProcess, ownFlags: readonly string[]): Promise<void> {
     this.#processes = this.#processes.filter((one) => one !== process)
     this.watch.processEnded()
     if (!this.#hasController || this.#closing.signal.aborted) return
     await this.clock.sleep(RESTART_MS, this.#closing.signal).catch(() => undefined)
-    if (this.#hasController && !this.#closing.signal.aborted) this.#startProcess()
+    if (this.#hasController && !this.#closing.signal.aborted) this.#startProcess(ownFlags)
   }
 
   /** A machine starts again: with a new agent, which knows of no pods. */
