@@ -29,7 +29,7 @@ export interface AzureProviderDependencies {
   /** See `createARMClient`: it must not repeat calls. */
   readonly client: ARMClient
   /** With `AZURE_BUCKETS` as its table and `isThrottled` to tell refusals. Learns what the rate headers tell. */
-  readonly budget: Pick<AdaptiveAPIBudget, 'run' | 'expectedWaitMs' | 'observeRemaining'>
+  readonly budget: Pick<AdaptiveAPIBudget, 'run' | 'observeRemaining'>
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger

@@ -11,7 +11,7 @@ import type {
 } from '../../src/ipam/contracts.ts'
 import type { DestructiveContext } from '../../src/ipam/destruction.ts'
 import { CloudAPIError, InstanceNotFoundError } from '../../src/ipam/errors.ts'
-import { prefixCeil, PREFIX_SIZE } from '../../src/ipam/ip-range.ts'
+import { addressesOfPrefix, prefixCeil, PREFIX_SIZE } from '../../src/ipam/ip-range.ts'
 import type { AllocationAction, AllocationMap, ReleaseAction } from '../../src/ipam/types.ts'
 import { usageOf, usedIPsWithPrefixes } from '../../src/ipam/usage.ts'
 import type { CallContext } from '../../src/runtime/call-priority.ts'
@@ -70,6 +70,10 @@ export class AzureNode implements NodeOperations {
   #withMirrors: boolean
   #view: { readonly record: ReadonlyMap<string, NIC>; readonly interfaces: readonly NIC[] } | undefined
 
+  #inventory:
+    | { readonly interfaces: readonly NIC[]; readonly spec: AzureSpec; readonly seen: InterfacesAndIPs }
+    | undefined
+
   readonly prefixes?: PrefixOperations
   readonly cidrs?: CIDROperations
   readonly staticIP: StaticIPOperations = {
@@ -86,7 +90,8 @@ export class AzureNode implements NodeOperations {
     const { releaseExcessIPs } = deps.config
     if (deps.config.prefixes)
       this.prefixes = {
-        releaseIPPrefixes: (action, context) => this.#release(action, action.ipsToRelease, context),
+        releaseIPPrefixes: (action, context) =>
+          this.#release(action, action.ipPrefixesToRelease.flatMap(addressesOfPrefix), context),
         getUsedIPWithPrefixes: (used) => this.#getUsedIPWithPrefixes(used),
       }
     if (releaseExcessIPs)
@@ -109,7 +114,8 @@ export class AzureNode implements NodeOperations {
     if (this.#instanceID !== instanceID) this.#deps.instances.deleteInstance(this.#instanceID)
     this.#name = resource.name
     this.#instanceID = instanceID
-    this.#spec = decodeAzureSpec(resource.spec.azure)
+    const spec = decodeAzureSpec(resource.spec.azure)
+    if (spec.interfaceName !== this.#spec.interfaceName) this.#spec = spec
     this.#used = new Set(resource.status.used.keys())
     this.#withMirrors = this.#readsMirrors(resource)
     this.#deps.instances.track(instanceID)
@@ -137,7 +143,10 @@ export class AzureNode implements NodeOperations {
 
   resyncInterfacesAndIPs(): InterfacesAndIPs {
     if (this.#instanceID === '') return NOTHING_ATTACHED
-    return interfacesAndIPs(this.#knownFacts())
+    const facts = this.#knownFacts()
+    if (this.#inventory?.interfaces !== facts.interfaces || this.#inventory.spec !== facts.spec)
+      this.#inventory = { interfaces: facts.interfaces, spec: facts.spec, seen: interfacesAndIPs(facts) }
+    return this.#inventory.seen
   }
 
   getMaximumAllocatableIPv4(): number {
@@ -193,13 +202,22 @@ export class AzureNode implements NodeOperations {
     }
   }
 
-  async #addAddresses(action: AllocationAction, count: number, context: CallContext): Promise<number> {
+  /**
+   * Single addresses. Where the subnet has not so many, half as many are asked for, down to one: the last ones can be had, and every
+   * refusal is known to the other nodes of the subnet.
+   */
+  async #addAddresses(action: AllocationAction, wanted: number, context: CallContext): Promise<number> {
     const { interfaceID, poolID: subnetID } = action
-    try {
-      return await this.#add({ interfaceID, subnetID, count, arePrefixes: false }, context)
-    } catch (error) {
-      if (isSubnetFull(error)) this.#deps.subnets.lowerFreeAddresses(subnetID, count)
-      throw error
+    const { subnets } = this.#deps
+    for (let count = wanted; ;) {
+      try {
+        return await this.#add({ interfaceID, subnetID, count, arePrefixes: false }, context)
+      } catch (error) {
+        if (!isSubnetFull(error)) throw error
+        subnets.lowerFreeAddresses(subnetID, count)
+        count = Math.min(Math.floor(count / 2), subnets.get(subnetID)?.availableAddresses ?? 0)
+        if (count < 1) throw error
+      }
     }
   }
 

@@ -1,4 +1,11 @@
-import { cidrSize, formatIPv4, isIPAddress, parseAddress, parseIPv4CIDR } from '../../src/ipam/ip-range.ts'
+import {
+  cidrSize,
+  formatIPv4,
+  isIPAddress,
+  parseAddress,
+  parseIPv4CIDR,
+  type Address,
+} from '../../src/ipam/ip-range.ts'
 import type { JSONObject, JSONValue } from '../../src/ipam/types.ts'
 import { isObject, objectAt, objectsAt, textAt } from './json.ts'
 import { addressesOf, podConfigurations } from './plan.ts'
@@ -69,7 +76,8 @@ export function encodeAzureStatus(interfaces: readonly NIC[], view: StatusView):
 export function encodeInterface(nic: NIC, { usePrimaryAddress, withMirrors }: StatusView): JSONObject {
   const addresses = podConfigurations(nic, usePrimaryAddress)
     .flatMap((one) => addressEntries(one, withMirrors ? nic.subnet.id : ''))
-    .sort((a, b) => compareAddresses(textAt(a, 'ip'), textAt(b, 'ip')))
+    .sort((a, b) => compareAddresses(a.address, b.address))
+    .map(({ entry }) => entry)
   const gateway = gatewayOf(nic.subnet.cidr)
   return {
     ...compact({
@@ -86,8 +94,17 @@ export function encodeInterface(nic: NIC, { usePrimaryAddress, withMirrors }: St
   }
 }
 
-function addressEntries(configuration: IPConfiguration, subnetID: string): readonly JSONObject[] {
-  return addressesOf(configuration).map((ip) => compact({ ip, state: configuration.state, subnet: subnetID }))
+/** An entry with its address as a number, so that sorting parses each one once. */
+interface AddressEntry {
+  readonly entry: JSONObject
+  readonly address: Address | undefined
+}
+
+function addressEntries(configuration: IPConfiguration, subnetID: string): readonly AddressEntry[] {
+  return addressesOf(configuration).map((ip) => ({
+    entry: compact({ ip, state: configuration.state, subnet: subnetID }),
+    address: parseAddress(ip),
+  }))
 }
 
 /** The first address behind the network's; empty while the CIDR is not known. */
@@ -96,10 +113,10 @@ function gatewayOf(cidr: string): string {
   return range === undefined || cidrSize(range) < 2 ? '' : formatIPv4(range.network + 1)
 }
 
-/** By value, IPv4 first. */
-function compareAddresses(left: string, right: string): number {
-  const [a, b] = [parseAddress(left), parseAddress(right)]
-  if (a === undefined || b === undefined || a.family !== b.family) return left < right ? -1 : Number(left > right)
+/** By value, IPv4 first; what is no address comes last. */
+function compareAddresses(a: Address | undefined, b: Address | undefined): number {
+  if (a === undefined || b === undefined) return Number(a === undefined) - Number(b === undefined)
+  if (a.family !== b.family) return a.family === 'ipv4' ? -1 : 1
   return a.value < b.value ? -1 : Number(a.value > b.value)
 }
 

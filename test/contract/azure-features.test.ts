@@ -262,15 +262,16 @@ describe('subnets', () => {
     const world = await makeAzureWorld()
     const { node } = await join(world)
     const action = wanting(node, 8)
-    world.leaveAddresses(2)
+    world.leaveAddresses(0)
     const outcome = await drive(world, node.allocateIPs(action, CONTEXT))
     expect(outcome).toMatchObject({
       kind: 'failed',
       error: {
         message:
-          'VirtualMachineScaleSetVMs.Update: SubnetIsFull: Subnet nodes with address prefix 10.0.0.0/22 does not have enough capacity for 8 IP addresses.',
+          'VirtualMachineScaleSetVMs.Update: SubnetIsFull: Subnet nodes with address prefix 10.0.0.0/22 does not have enough capacity for 1 IP addresses.',
       },
     })
+    expect(node.prepareIPAllocation().ipv4).toMatchObject({ availableForAllocation: 0, interfaceCandidates: 1 })
   })
 
   test('hold what other nodes see after one of them was read', async () => {

@@ -4,6 +4,7 @@ import { describeProviderContract, type ContractExceptions } from './provider.co
 const EXCEPTIONS: ContractExceptions = {
   createsNoInterfaces: 'interfaces come with the scale set, or while the machine is stopped',
   resolvesLostWrites: 'a document is read before every write, and new configurations have names of their own',
+  takesWhatIsLeft: 'a refusal may take half a minute to come: the next try is made in the same step',
   countsOwnAddress: 'as in the reference: 256 is the limit of the interface',
 }
 
