@@ -75,9 +75,10 @@ export interface MeasuredController {
   stop(): Promise<void>
 }
 
-/** Starts the controller on a world, with the same setting of V8 as `bin/berth.mjs`. */
+/** Starts the controller on a world, with the same settings of V8 as `bin/berth.mjs`. */
 export async function startOn(world: World): Promise<MeasuredController> {
-  if (Number(process.versions.node.split('.')[0]) >= 24) v8.setFlagsFromString('--no-memory-reducer-favors-memory')
+  if (Number(process.versions.node.split('.')[0]) >= 24)
+    v8.setFlagsFromString('--no-memory-reducer-favors-memory --heap-growing-percent=33')
   const folder = mkdtempSync(join(tmpdir(), 'berth-bench-'))
   const kubeconfigPath = join(folder, 'kubeconfig')
   writeFileSync(kubeconfigPath, world.kubeconfig)
