@@ -55,6 +55,13 @@ export class Bench {
     this.figures.push({ name, unit, median, min, max, spread, rounds, ...(gate !== undefined && { gate }) })
   }
 
+  /** One figure that is the same on every machine and in every round: counts, and virtual time. */
+  record(options: { readonly name: string; readonly unit: string; readonly gate?: Gate }, value: number): void {
+    const { name, unit, gate } = options
+    const once = { median: value, min: value, max: value, spread: 0, rounds: 1 }
+    this.figures.push({ name, unit, ...once, ...(gate !== undefined && { gate }) })
+  }
+
   skip(name: string, reason: string): void {
     this.skipped.push(`${name}: ${reason}`)
   }
