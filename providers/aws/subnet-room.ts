@@ -32,8 +32,8 @@ export interface Claim {
 
 /**
  * How many of the free addresses that EC2 lists a plan may count on, shared by all nodes. What calls under way are about to take is
- * not there for others, and a subnet that refused counts as having at most half of what it refused, at last none: until a listing shows that
- * room was given back, or for a time that grows with each refusal. docs/decisions/0023-free-counts.md, 0031-full-subnets.md
+ * not there for others, and a subnet that refused counts as having at most half of what it refused, at last none: until a listing shows
+ * room, or for a time that grows with each refusal. docs/decisions/0023-free-counts.md, 0031-full-subnets.md
  */
 export class SubnetRoom {
   readonly #clock: Clock
@@ -112,7 +112,12 @@ export class SubnetRoom {
     this.#onChange()
   }
 
-  /** A listing of the subnets that began then. @param free by subnet (count) */
+  /**
+   * A listing of the subnets that began then. After the first refusal in a row it is believed: what filled the subnet may be gone. When the
+   * subnet refuses again nevertheless, as one does whose free addresses are reserved, only a listing that shows more than before opens it.
+   *
+   * @param free by subnet (count)
+   */
   listed(free: ReadonlyMap<string, number>, startedAtMs: number): void {
     for (const [subnetID, refusal] of this.#refusals) {
       const now = free.get(subnetID)
@@ -124,7 +129,10 @@ export class SubnetRoom {
 
   #compare(subnetID: string, refusal: Refusal, listedFree: number): void {
     if (listedFree > refusal.leastListed) this.#refusals.delete(subnetID)
-    else this.#refusals.set(subnetID, { ...refusal, leastListed: listedFree })
+    else {
+      const untilMs = refusal.inARow === 1 ? Math.min(refusal.untilMs, this.#clock.now()) : refusal.untilMs
+      this.#refusals.set(subnetID, { ...refusal, untilMs, leastListed: listedFree })
+    }
   }
 
   #active(subnetID: string): Refusal | undefined {

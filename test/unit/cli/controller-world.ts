@@ -124,12 +124,12 @@ export class ControllerWorld {
   }
 }
 
-/** Waits in real time, at most 10 s. */
+/** Waits in real time, at most 25 s: other tests run beside. */
 export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   const clock = systemClock()
-  const deadlineMs = clock.now() + 10_000
+  const deadlineMs = clock.now() + 25_000
   while (!(await condition())) {
-    if (clock.now() > deadlineMs) throw new Error(`not reached within 10 s: ${condition.toString()}`)
+    if (clock.now() > deadlineMs) throw new Error(`not reached within 25 s: ${condition.toString()}`)
     await clock.sleep(20, new AbortController().signal)
   }
 }

@@ -91,14 +91,26 @@ describe('a subnet that refused', () => {
     expect(at.free('s', 100)).toBe(100)
   })
 
-  test('is open again as soon as a listing shows more than the least one since', async () => {
+  test('has what the next listing shows', async () => {
     const { room: at, clock } = room()
     at.refused('s', 1, 20)
     await clock.advance(1)
-    at.listed(listing(3), clock.now())
-    expect(at.free('s', 3)).toBe(0)
-    at.listed(listing(3), clock.now())
-    expect(at.free('s', 3)).toBe(0)
+    at.listed(listing(20), clock.now())
+    expect([at.free('s', 20), at.nextEndMs]).toEqual([20, undefined])
+  })
+
+  test('and refuses again is opened only by a listing that shows more than the least one since', async () => {
+    const { room: at, clock } = room()
+    at.refused('s', 1, 20)
+    await clock.advance(1)
+    at.listed(listing(20), clock.now())
+    at.refused('s', 1, 20)
+    expect(at.nextEndMs! - clock.now()).toBe(60_000)
+    await clock.advance(1)
+    for (const count of [20, 3, 3]) {
+      at.listed(listing(count), clock.now())
+      expect(at.free('s', count)).toBe(0)
+    }
     at.listed(listing(4), clock.now())
     expect(at.free('s', 4)).toBe(4)
   })
