@@ -63,7 +63,7 @@ describe('tags of new interfaces', () => {
       }),
     )
     const action = node.prepareIPAllocation()
-    const outcome = await node.createInterface({ ...action, ipv4: { ...action.ipv4, maxIPsToAllocate: 1 } }, context)
+    const outcome = await node.createInterface!({ ...action, ipv4: { ...action.ipv4, maxIPsToAllocate: 1 } }, context)
     const id = outcome.kind === 'created' ? outcome.interfaceID : ''
     const saved = saveWorld(ec2.cloud).networkInterfaces.find(({ networkInterfaceId }) => networkInterfaceId === id)
     return { tags: saved?.tags, logged }
@@ -73,19 +73,27 @@ describe('tags of new interfaces', () => {
   test.each([
     {
       flags: ['--eni-tags=a=1', '--cluster-name=prod'],
-      tags: { a: '1', ...managed, 'io.cilium/cluster-name': 'prod' },
+      tags: { a: '1', ...managed, 'io.cilium/cluster-name': 'prod', 'berth.io/cluster': 'prod' },
     },
-    { flags: ['--eni-tags=a=1,b=2', '--eni-gc-tags=a=gc'], tags: { a: 'gc', b: '2' } },
-    { flags: ['--eni-tags=a=1', '--eni-gc-interval=0'], tags: { a: '1' } },
-    { flags: [], eksName: 'blue', tags: { ...managed, 'io.cilium/cluster-name': 'blue' } },
-    { flags: ['--cluster-name=prod'], eksName: 'blue', tags: { ...managed, 'io.cilium/cluster-name': 'prod' } },
+    { flags: ['--eni-tags=a=1,b=2', '--eni-gc-tags=a=gc'], tags: { a: 'gc', b: '2', 'berth.io/cluster': 'default' } },
+    { flags: ['--eni-tags=a=1', '--eni-gc-interval=0'], tags: { a: '1', 'berth.io/cluster': 'default' } },
+    {
+      flags: [],
+      eksName: 'blue',
+      tags: { ...managed, 'io.cilium/cluster-name': 'blue', 'berth.io/cluster': 'blue' },
+    },
+    {
+      flags: ['--cluster-name=prod', '--eni-tags=berth.io/cluster=own'],
+      eksName: 'blue',
+      tags: { ...managed, 'io.cilium/cluster-name': 'prod', 'berth.io/cluster': 'own' },
+    },
   ])('$flags on EKS cluster $eksName: $tags', async ({ flags, eksName, tags }) => {
     expect((await tagsOfNewInterface(flags, eksName)).tags).toEqual(tags)
   })
 
   test('are those of a nameless cluster, and that is said, where nothing knows a name', async () => {
     const { tags, logged } = await tagsOfNewInterface([])
-    expect(tags).toEqual({ ...managed, 'io.cilium/cluster-name': 'default' })
+    expect(tags).toEqual({ ...managed, 'io.cilium/cluster-name': 'default', 'berth.io/cluster': 'default' })
     expect(logged.some((message) => message.startsWith('The cluster has no name of its own'))).toBe(true)
   })
 })

@@ -14,8 +14,11 @@ describe('discovery', () => {
     const { body } = await harness.get('/apis')
     expect(body.groups.map((group: Answer) => group.preferredVersion.groupVersion)).toEqual([
       'apiextensions.k8s.io/v1',
+      'apps/v1',
       'cilium.io/v2',
       'coordination.k8s.io/v1',
+      'policy/v1',
+      'rbac.authorization.k8s.io/v1',
     ])
     const core = (await harness.get('/api/v1')).body
     expect(core.resources.map((resource: Answer) => resource.name)).toEqual([
@@ -27,6 +30,9 @@ describe('discovery', () => {
       'nodes/status',
       'pods',
       'pods/status',
+      'serviceaccounts',
+      'services',
+      'services/status',
     ])
     expect((await harness.get('/apis/cilium.io/v2')).body.resources[0]).toMatchObject({
       name: 'ciliumnodes',
