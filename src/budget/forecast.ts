@@ -34,11 +34,7 @@ export interface QueueRules {
  * @param queue every waiting call of the bucket, the one in question included; any order
  */
 export function placeInQueue(call: QueuedTurn, queue: readonly QueuedTurn[], rules: QueueRules): PlaceInQueue {
-  // Within one class the order of deadlines is that of arrival: no turn can change it.
-  const isOneClass = queue.every(({ rank }) => rank === call.rank)
-  const before = isOneClass
-    ? queue.filter(({ sequence }) => sequence < call.sequence)
-    : servedBefore(call, queue, rules)
+  const before = servedBefore(call, queue, rules)
   const tokens = before.reduce((sum, other) => sum + other.tokens, call.tokens)
   return { ahead: before.length, behind: queue.length - before.length - 1, tokens }
 }

@@ -2,7 +2,7 @@ import { CALL_PRIORITIES } from '../runtime/call-priority.ts'
 import type { CallPriority } from '../runtime/call-priority.ts'
 import type { BucketCharge } from './contracts.ts'
 import { placeInQueue } from './forecast.ts'
-import type { PlaceInQueue } from './forecast.ts'
+import type { PlaceInQueue, QueuedTurn } from './forecast.ts'
 import { Heap } from './heap.ts'
 
 /**
@@ -186,20 +186,38 @@ export class WaitingCalls<C extends WaitingCall> {
    * @param timeOf when so many tokens will be there (ms on the clock of `sinceMs`)
    */
   placeOf(call: C, bucket: string, timeOf: (tokens: number) => number): PlaceInQueue {
-    const rivals = [...this.#groups.values()]
-      .filter(({ byUrgency }) => byUrgency.peek()?.charges.some((charge) => charge.bucket === bucket) === true)
-      .flatMap(({ byUrgency }) => [...byUrgency.values()])
-    const place = (other: C): { rank: number; sequence: number; deadlineMs: number; tokens: number } => ({
+    const costOf = (other: C): number => other.charges.find((charge) => charge.bucket === bucket)?.cost ?? 0
+    const groups = [...this.#groups.values()].filter(({ byUrgency }) => costOf(byUrgency.peek() ?? call) > 0)
+    const inLine = this.#placeByArrival(call, groups, costOf)
+    if (inLine !== undefined) return inLine
+    const turnOf = (other: C): QueuedTurn => ({
       rank: rankOf(other.priority),
       sequence: other.sequence,
       deadlineMs: deadlineMs(other),
-      tokens: other.charges.find((charge) => charge.bucket === bucket)?.cost ?? 0,
+      tokens: costOf(other),
     })
-    return placeInQueue(place(call), rivals.map(place), {
-      turnsByClass: TURNS_BY_CLASS,
-      turnsSinceOverdue: this.#turns.get(bucket) ?? 0,
-      timeOf,
-    })
+    const queue = groups.flatMap(({ byUrgency }) => Array.from(byUrgency.values(), turnOf))
+    const turnsSinceOverdue = this.#turns.get(bucket) ?? 0
+    return placeInQueue(turnOf(call), queue, { turnsByClass: TURNS_BY_CLASS, turnsSinceOverdue, timeOf })
+  }
+
+  /** The place among calls of one class, whose order no turn can change; undefined where there are others. */
+  #placeByArrival(call: C, groups: readonly CallGroup<C>[], costOf: (call: C) => number): PlaceInQueue | undefined {
+    let ahead = 0
+    let behind = 0
+    let tokens = costOf(call)
+    for (const { byUrgency } of groups) {
+      // Calls of a group have the same charges.
+      const cost = costOf(byUrgency.peek() ?? call)
+      for (const other of byUrgency.values()) {
+        if (other.priority !== call.priority) return undefined
+        if (other.sequence < call.sequence) {
+          ahead += 1
+          tokens += cost
+        } else if (other !== call) behind += 1
+      }
+    }
+    return { ahead, behind, tokens }
   }
 
   #isOverdueTurn(call: C): boolean {

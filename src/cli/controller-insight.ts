@@ -32,6 +32,8 @@ const SAMPLE_MS = 30_000
 const MAX_MOMENTS = 120
 /** Happenings that are kept (count). */
 const MAX_HAPPENINGS = 50
+/** Nodes that are looked at before the event loop gets its turn (count). */
+const LOOKS_PER_TURN = 100
 /** Nodes whose resource cannot be read that are remembered (count). */
 const MAX_MALFORMED = 1_000
 
@@ -170,16 +172,19 @@ export class ControllerInsight implements NodeObserver {
     if (this.#capacities.delete(name)) this.#metrics.deletePodCapacity(name)
   }
 
-  /** How many nodes wait, by reason. Takes as long as there are waiting nodes. */
-  waitingNodes(): ReadonlyMap<ReasonCode, number> {
+  /** How many nodes wait, by reason. In slices: however many wait, the event loop gets its turn. */
+  async waitingNodes(): Promise<ReadonlyMap<ReasonCode, number>> {
     const counts = new Map<ReasonCode, number>()
-    if (this.#leader === undefined) return counts
     const closed = (this.#budget?.buckets() ?? []).filter(({ pausedMs }) => pausedMs > 0)
     const place = roughPlace(new Set(closed.map(({ bucket }) => bucket)))
+    let looks = 0
     for (const name of new Set([...this.#waiting, ...this.#malformed.keys()])) {
+      if (this.#leader === undefined) return new Map()
       const { code } = causeOf(nodeFacts(name, this.sources), place)
       const { effect } = REASONS[code]
       if (effect === 'passes' || effect === 'stops') counts.set(code, (counts.get(code) ?? 0) + 1)
+      looks += 1
+      if (looks % LOOKS_PER_TURN === 0) await nextTurn()
     }
     return counts
   }
@@ -255,6 +260,10 @@ export class ControllerInsight implements NodeObserver {
       this.#freeIPs.set(poolID, withSample(this.#freeIPs.get(poolID) ?? [], { atMs, freeIPs: availableIPs }))
     for (const poolID of this.#freeIPs.keys()) if (!quota.has(poolID)) this.#freeIPs.delete(poolID)
   }
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
 }
 
 function isDefined<T>(value: T | undefined): value is T {

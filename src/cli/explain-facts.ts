@@ -1,4 +1,5 @@
 import type { AdaptiveAPIBudget } from '../budget/api-budget.ts'
+import type { PendingCall } from '../budget/contracts.ts'
 import type { NodeManager } from '../controller/node-manager.ts'
 import type { Node } from '../controller/node.ts'
 import type { ControllerFacts, ManagedNode, NodeFacts } from '../explain/node-facts.ts'
@@ -60,19 +61,20 @@ function managedNode(name: string, node: Node, sources: FactSources): ManagedNod
   const { state, operations } = node
   const { minAllocate = 0, maxAllocate = 0, preAllocate = 0 } = state.resource?.demand.spec.ipam ?? {}
   const pendingPods = sources.pendingPods(name)
+  const { work } = node
   const { statistics, generation } = state
   return {
     state,
-    work: node.work,
+    work,
     instanceID: node.instanceID(),
     minAllocate,
     maxAllocate,
     preAllocate,
     pendingPods,
-    calls: () => {
-      const signal = node.work.step?.signal
-      return signal === undefined ? [] : (sources.budget()?.pendingCalls(signal) ?? [])
-    },
+    calls: once(() => {
+      const { signal } = work.step ?? {}
+      return signal === undefined ? [] : (sources.budget()?.pendingCalls(signal).map(withOnePosition) ?? [])
+    }),
     allocation: () => plannedAllocation(node),
     priority: () => needPriority({ statistics, generation, minAllocate, pendingPods }),
     pace: operations?.pace,
@@ -87,4 +89,14 @@ function plannedAllocation({ operations, state }: Node): AllocationAction | unde
     // Limits that are not known, or a defect: the pass meets it too and says so. The explanation goes without it.
     return undefined
   }
+}
+
+/** One explanation asks for the same several times; all of it is of one moment. */
+function once<T>(work: () => T): () => T {
+  let known: { readonly value: T } | undefined
+  return () => (known ??= { value: work() }).value
+}
+
+function withOnePosition(call: PendingCall): PendingCall {
+  return { ...call, position: once(() => call.position()) }
 }

@@ -37,7 +37,7 @@ export interface SubnetLevel {
 
 export interface WaitingReadings {
   /** Nodes that wait, by reason (count). */
-  nodes(): ReadonlyMap<string, number>
+  nodes(): Promise<ReadonlyMap<string, number>>
   subnets(): readonly SubnetLevel[]
 }
 
@@ -176,9 +176,10 @@ function declareWaiting(registers: Registry[], readings: WaitingReadings): void 
     help: 'nodes that wait for addresses, by reason (docs/explain.md)',
     labelNames: ['reason'],
     registers,
-    collect() {
+    async collect() {
+      const counts = await readings.nodes()
       nodes.reset()
-      for (const [reason, count] of readings.nodes()) nodes.set({ reason }, count)
+      for (const [reason, count] of counts) nodes.set({ reason }, count)
     },
   })
   const blocks = new Gauge({

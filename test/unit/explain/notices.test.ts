@@ -49,7 +49,7 @@ describe('what a node says of itself while it waits for its quota', () => {
     expect(world.events).toEqual([
       { node: NODE, code: 'waits-for-quota', message: world.fleet.read().status.operatorError },
     ])
-    expect([...world.readings!.nodes()]).toEqual([['waits-for-quota', 1]])
+    expect([...(await world.readings!.nodes())]).toEqual([['waits-for-quota', 1]])
     expect((await world.codes('node', NODE)).at(-1)).toBe('waits-for-quota')
   })
 
@@ -57,7 +57,7 @@ describe('what a node says of itself while it waits for its quota', () => {
     const world = await queued(41)
     await world.fleet.advance(31_000)
     world.fleet.leave(NODE)
-    expect([...world.readings!.nodes()]).toEqual([])
+    expect([...(await world.readings!.nodes())]).toEqual([])
     expect(await world.codes('node', NODE)).toEqual(['not-managed'])
   })
 })

@@ -492,7 +492,7 @@ describe('why something waits', () => {
     const isCounted =
       kind === 'node' && isWaiting && !['not-managed', 'controller-standby', 'agent-hands-out'].includes(cause)
     if (isCounted && world.fleet.manager.get(NODE)?.state.needSinceMs !== undefined)
-      expect(world.readings!.nodes().get(cause)).toBe(1)
+      expect((await world.readings!.nodes()).get(cause)).toBe(1)
   })
 
   afterAll(() => {
