@@ -3,6 +3,7 @@ import { ConfigError } from '../ipam/errors.ts'
 import type { CIDRSet, Family } from '../pools/cidr-set.ts'
 import { newCIDRSets } from '../pools/cidr-set.ts'
 import { PoolError } from '../pools/errors.ts'
+import { MultiPoolAllocator } from '../pools/multi-pool-allocator.ts'
 import type { PoolSpec } from '../pools/pool-spec.ts'
 import { parsePoolSpec } from '../pools/pool-spec.ts'
 import { assertNever } from '../runtime/assert.ts'
@@ -76,14 +77,19 @@ function setsOf(
 
 function multiPoolPlan(config: PoolsConfig): PoolPlan {
   const faults = familyFaults(config)
+  const families = (['ipv4', 'ipv6'] as const).filter((family) =>
+    family === 'ipv4' ? config.enableIPv4 : config.enableIPv6,
+  )
   const pools = new Map<string, PoolSpec>()
-  for (const [name, text] of Object.entries(config.autoCreateCiliumPodIPPools)) {
+  // Refuses what it would refuse later, when the pools are there.
+  const allocator = new MultiPoolAllocator(families)
+  const texts = Object.entries(config.autoCreateCiliumPodIPPools).sort(([left], [right]) => (left < right ? -1 : 1))
+  for (const [name, text] of texts) {
     try {
       const spec = parsePoolSpec(text)
-      for (const family of ['ipv4', 'ipv6'] as const) {
-        const of = spec[family]
-        if (of !== undefined) newCIDRSets(family, of.cidrs, of.maskSize)
-      }
+      if (spec.ipv4 === undefined && spec.ipv6 === undefined)
+        throw new PoolError('POOL_SPEC_INVALID', `${JSON.stringify(text)} has neither ipv4-cidrs nor ipv6-cidrs`)
+      allocator.upsertPool(name, spec)
       pools.set(name, spec)
     } catch (error) {
       if (!(error instanceof PoolError)) throw error
@@ -91,9 +97,6 @@ function multiPoolPlan(config: PoolsConfig): PoolPlan {
     }
   }
   if (faults.length > 0) throw new ConfigError(faults)
-  const families = (['ipv4', 'ipv6'] as const).filter((family) =>
-    family === 'ipv4' ? config.enableIPv4 : config.enableIPv6,
-  )
   return { mode: 'multi-pool', families, pools }
 }
 

@@ -316,6 +316,17 @@ describe('what a person gets wrong', () => {
       ['--ipam=multi-pool', '--auto-create-cilium-pod-ip-pools=red=ipv4-cidrs:10.0.0.0/16'],
       'pool red: ipv4-mask-size is missing',
     ],
+    [
+      ['--ipam=multi-pool', '--auto-create-cilium-pod-ip-pools=red=ipv4-cidr:10.0.0.0/16'],
+      'has neither ipv4-cidrs nor',
+    ],
+    [
+      [
+        '--ipam=multi-pool',
+        '--auto-create-cilium-pod-ip-pools=red=ipv4-cidrs:10.0.0.0/16;ipv4-mask-size:24,blue=ipv4-cidrs:10.0.1.0/24;ipv4-mask-size:26',
+      ],
+      'pool red: CIDR 10.0.0.0/16 of pool red collides with 10.0.1.0/24 of pool blue',
+    ],
     [['--ipam=multi-pool', '--enable-ipv4=false'], 'there is nothing to give'],
     [['--ipam=cluster-pools'], "found 'cluster-pools'"],
   ])('%j', (flags, says) => {
