@@ -79,7 +79,8 @@ async function run(options: UpOptions, interrupted: Promise<void>): Promise<numb
     const endpoints = await Promise.race([world.ready, interrupted])
     if (endpoints !== undefined) {
       starting = startIn(folder, endpoints, options, display)
-      await Promise.race([starting, world.ended.then(raise)])
+      const controller = await Promise.race([starting, world.ended.then(raise)])
+      display.announce([`status page: ${controller.telemetryURL}/`])
       display.showVitals(new ProcessVitals())
     }
     const timeLeftMs = options.timeoutMs - (clock.now() - startMs)
