@@ -22,6 +22,8 @@ const INPUT: JSONObject = {
   empty: {},
   list: ['a', 'b'],
   deep: { states: { a: 'released', c: 'marked' }, flag: false },
+  subnets: { 'net/a': { free: 0 }, 'net/b': { free: 7 } },
+  interfaces: [{ subnet: { id: 'net/a' } }, { subnet: { id: 'net/c' } }],
 }
 
 describe('applicableDifferences', () => {
@@ -36,6 +38,26 @@ describe('applicableDifferences', () => {
     { name: 'at least', when: { path: 'count', atLeast: 3 }, applies: true },
     { name: 'not at least', when: { path: 'count', atLeast: 4 }, applies: false },
     { name: 'not a number at all', when: { path: 'list', atLeast: 0 }, applies: false },
+    { name: 'a text that matches', when: { path: 'deep.states.c', matches: '^mark' }, applies: true },
+    { name: 'a text in another case', when: { path: 'deep.states.c', matches: 'MARK' }, applies: false },
+    {
+      name: 'a text, whatever its case',
+      when: { path: 'deep.states.c', matches: 'MARK', ignoresCase: true },
+      applies: true,
+    },
+    { name: 'an item of a list, by its index', when: { path: 'list.1', equals: 'b' }, applies: true },
+    { name: 'a value of a map', when: { someItemOf: 'subnets', meets: { path: 'free', atLeast: 1 } }, applies: true },
+    { name: 'no value of a map', when: { someItemOf: 'subnets', meets: { path: 'free', equals: 1 } }, applies: false },
+    {
+      name: 'a text of a list that is no key',
+      when: { list: 'interfaces', path: 'subnet.id', isNoKeyOf: 'subnets' },
+      applies: true,
+    },
+    {
+      name: 'no text where the list has none',
+      when: { list: 'interfaces', path: 'subnet.name', isNoKeyOf: 'subnets' },
+      applies: false,
+    },
     { name: 'the profile', when: { profile: ['latest'] }, applies: true },
     { name: 'another profile', when: { profile: ['1.14'] }, applies: false },
     {

@@ -31,12 +31,16 @@ export type Condition =
   | { readonly path: string; readonly is: 'empty' | 'notEmpty' }
   | { readonly path: string; readonly equals: string | number | boolean | null }
   | { readonly path: string; readonly atLeast: number }
+  /** A text that the pattern finds something in. */
+  | { readonly path: string; readonly matches: string; readonly ignoresCase?: boolean | undefined }
   /** The profile that the case runs under. */
   | { readonly profile: readonly IPAMProfile[] }
   /** At least one name is selected. */
   | { readonly some: Selection }
-  /** At least one item of the list, itself an object, meets the condition. */
+  /** At least one item of the list, or value of the map, itself an object, meets the condition. */
   | { readonly someItemOf: string; readonly meets: Condition }
+  /** At least one item of the list has a text at the path that is no key of the map. */
+  | { readonly list: string; readonly path: string; readonly isNoKeyOf: string }
 
 const conditionSchema: z.ZodType<Condition> = z.lazy(() =>
   z.union([
@@ -46,6 +50,8 @@ const conditionSchema: z.ZodType<Condition> = z.lazy(() =>
     z.strictObject({ path: z.string(), is: z.enum(['empty', 'notEmpty']) }),
     z.strictObject({ path: z.string(), equals: z.union([z.string(), z.number(), z.boolean(), z.null()]) }),
     z.strictObject({ path: z.string(), atLeast: z.number() }),
+    z.strictObject({ path: z.string(), matches: z.string(), ignoresCase: z.boolean().optional() }),
+    z.strictObject({ list: z.string(), path: z.string(), isNoKeyOf: z.string() }),
     z.strictObject({ profile: z.array(z.enum(IPAM_PROFILES)) }),
     z.strictObject({ some: selectionSchema }),
     z.strictObject({ someItemOf: z.string(), meets: conditionSchema }),
@@ -116,13 +122,26 @@ function holds(condition: Condition, input: JSONObject, profile: IPAMProfile): b
   if ('profile' in condition) return condition.profile.includes(profile)
   if ('some' in condition) return select(condition.some, input).size > 0
   if ('someItemOf' in condition) {
-    const items = valueAt(input, condition.someItemOf)
-    return Array.isArray(items) && items.some((item) => isObject(item) && holds(condition.meets, item, profile))
+    return itemsAt(input, condition.someItemOf).some((item) => holds(condition.meets, item, profile))
+  }
+  if ('isNoKeyOf' in condition) {
+    const keys = namesAt(input, { path: condition.isNoKeyOf })
+    const texts = itemsAt(input, condition.list).map((item) => valueAt(item, condition.path))
+    return texts.some((text) => typeof text === 'string' && text !== '' && !keys.has(text))
   }
   const value = valueAt(input, condition.path)
   if ('is' in condition) return isEmpty(value) === (condition.is === 'empty')
   if ('atLeast' in condition) return typeof value === 'number' && value >= condition.atLeast
+  if ('matches' in condition)
+    return typeof value === 'string' && new RegExp(condition.matches, condition.ignoresCase ? 'i' : '').test(value)
   return (value ?? null) === condition.equals
+}
+
+/** Objects of a list or of a map. */
+function itemsAt(input: JSONObject, path: string): readonly JSONObject[] {
+  const value = valueAt(input, path)
+  const items = isObject(value) ? Object.values(value) : Array.isArray(value) ? (value as readonly JSONValue[]) : []
+  return items.filter((item) => isObject(item))
 }
 
 function select(selection: Selection, input: JSONObject): Set<string> {
@@ -143,9 +162,10 @@ function namesAt(input: JSONObject, { path, withValue }: Names): Set<string> {
 }
 
 function valueAt(input: JSONObject, path: string): JSONValue | undefined {
-  return path
-    .split('.')
-    .reduce<JSONValue | undefined>((value, key) => (isObject(value) ? value[key] : undefined), input)
+  return path.split('.').reduce<JSONValue | undefined>((value, key) => {
+    if (Array.isArray(value)) return (value as readonly JSONValue[])[Number(key)]
+    return isObject(value) ? value[key] : undefined
+  }, input)
 }
 
 function isEmpty(value: JSONValue | undefined): boolean {

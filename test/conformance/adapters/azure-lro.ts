@@ -1,4 +1,5 @@
 import type { ARMResponse } from '../../../providers/azure/client.ts'
+import { errorInBody, refusalError } from '../../../providers/azure/errors.ts'
 import { DEFAULT_AZURE_TIMES } from '../../../providers/azure/index.ts'
 import { OperationFollower } from '../../../providers/azure/operation-follower.ts'
 import { CloudAPIError } from '../../../src/ipam/errors.ts'
@@ -36,12 +37,17 @@ async function follow({ initial, polls }: LROInput) {
   const look = (): ARMResponse => {
     delaysMs.push(clock.now() - lastMs)
     lastMs = clock.now()
-    return responseOf(polls[delaysMs.length - 1] ?? polls.at(-1) ?? initial)
+    const answer = polls[delaysMs.length - 1] ?? polls.at(-1) ?? initial
+    const response = responseOf(answer)
+    // As the caller of the API does it.
+    if (answer.status >= 400)
+      throw refusalError('Operations.GetNetwork', errorInBody(response.body, answer.status), { status: answer.status })
+    return response
   }
   const follower = new OperationFollower({
     api: {
-      pollOperation: () => Promise.resolve(look()),
-      readTarget: () => Promise.resolve(JSON.parse(look().body) as JSONObject),
+      pollOperation: async () => look(),
+      readTarget: async () => JSON.parse(look().body) as JSONObject,
     },
     clock,
     pollIntervalMs: DEFAULT_AZURE_TIMES.pollIntervalMs,

@@ -86,6 +86,6 @@ export function errorVector(error: Error | undefined, expected: unknown): unknow
   if (expected === true) return true
   const { reason = '' } = (expected ?? {}) as { readonly reason?: string }
   const isMeant = REASONS[reason] ?? (() => reason !== '')
-  const items = /Cannot release ([^:]+):/.exec(error.message)?.[1]?.split(', ')
+  const items = /(?:Cannot release|no configuration has) ([^:]+)/.exec(error.message)?.[1]?.split(', ')
   return { reason: isMeant(error) ? reason : error.message, ...(items !== undefined && { items }) }
 }

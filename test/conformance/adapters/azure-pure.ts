@@ -157,11 +157,13 @@ export const azurePureAdapters: AdapterRegistry = {
     readonly body: JSONObject | null
     readonly headers?: Readonly<Record<string, string>>
   }>(({ status, body, headers = {} }) => {
+    // A status resource is answered with 200 also when the operation failed.
+    const refused = status < 400 ? undefined : status
     const { code, message } = errorInBody(body === null ? '' : JSON.stringify(body), status)
     const names = new Map(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
     const waitMs = retryAfterMs((name) => names.get(name), 0)
     return {
-      class: errorClassOf(status, code, message),
+      class: errorClassOf(refused, code, message),
       code,
       waitSeconds: waitMs === undefined ? null : waitMs / 1000,
     }

@@ -58,13 +58,15 @@ function unassign(
   const { error: wanted } = (expected ?? {}) as { readonly error?: unknown }
   try {
     const { names, missing } = resolveAddresses(nic, addresses)
-    if (missing.length > 0) throw new Error(`no configuration has ${missing.join(', ')}`)
+    // From an interface's own document what is gone is gone; a model tells no addresses, so that none may be unknown there.
+    if (missing.length > 0 && place.kind === 'scaleSetVM') throw new Error(`no configuration has ${missing.join(', ')}`)
     const edited = withoutConfigurations(document, place, names)
     return {
       putIpConfigurations:
         edited === undefined ? null : configurationsOf(edited, place).map((one) => textAt(one, 'name')),
       imageReferenceAbsent:
         edited !== undefined && textIn(edited, 'properties', 'storageProfile', 'imageReference') === undefined,
+      ...(edited === undefined && { requests: 0 }),
       error: null,
     }
   } catch (error) {

@@ -26,6 +26,11 @@ interface SubnetVector {
   readonly ipConfigurationCount?: number
 }
 
+/** What was known before: interface IDs by instance. */
+interface CacheVector {
+  readonly instances?: Readonly<Record<string, readonly string[]>>
+}
+
 interface CloudVector {
   readonly scaleSets?: readonly string[]
   readonly scaleSetCapacity?: Readonly<Record<string, number>>
@@ -134,13 +139,16 @@ function arranged(requests: readonly ScriptedRequest[], expected: RequestsVector
   }
 }
 
-/** What the cache holds of the machines that a cloud can show: interface IDs by instance. */
-function instancesIn(instances: InstancesManager, documents: readonly JSONObject[]): JSONObject {
-  const machineOf = ({ properties }: JSONObject): string => instanceIDOf(textAt(properties, 'virtualMachine', 'id'))
-  const ids = new Set(documents.map(machineOf).filter((id) => id !== ''))
+/** The machine that an interface's document names; empty without one. */
+function machineOf({ properties }: JSONObject): string {
+  return instanceIDOf(textAt(properties, 'virtualMachine', 'id'))
+}
+
+/** What the cache holds of these machines: interface IDs by instance. */
+function instancesIn(instances: InstancesManager, machines: readonly string[]): JSONObject {
   return Object.fromEntries(
-    [...ids].flatMap((id) => {
-      const interfaces = instances.interfacesOf(id)
+    [...new Set(machines)].flatMap((id) => {
+      const interfaces = id === '' ? undefined : instances.interfacesOf(id)
       return interfaces === undefined ? [] : [[id, [...interfaces.keys()]]]
     }),
   )
@@ -250,18 +258,26 @@ class HangingReads {
 export const azureResyncAdapters: AdapterRegistry = {
   'full-resync': {
     comparison: { partial: ['error'], ordered: ['requests.ordered'] },
-    run: adapt<{ readonly cloud: CloudVector; readonly cache?: unknown }>(async ({ cloud }, { profile, testCase }) => {
-      const arm = new ScriptedARM(({ path }) => answerOf(cloud, path))
-      const { clock, instances, subnets } = inventoryOn(arm, profile)
-      const error = await failureOf(instances.resync(contextOf()), clock)
-      const expect = testCase.expect as { readonly requests?: RequestsVector; readonly error?: unknown }
-      return {
-        requests: arranged(arm.requests, expect.requests ?? {}),
-        cache: { instances: instancesIn(instances, documentsOf(cloud)), subnets: quotaOf(subnets) },
-        error: errorVector(error, expect.error),
-        cacheUnchanged: Object.keys(instancesIn(instances, documentsOf(cloud))).length === 0,
-      }
-    }),
+    run: adapt<{ readonly cloud: CloudVector; readonly cache?: CacheVector }>(
+      async ({ cloud, cache }, { profile, testCase }) => {
+        const arm = new ScriptedARM(({ path }) => answerOf(cloud, path))
+        const { clock, instances, subnets } = inventoryOn(arm, profile)
+        const before = Object.entries(cache?.instances ?? {})
+        for (const [id, nicIDs] of before)
+          instances.restore(id, new Map(nicsOf(nicIDs.map((nicID) => ({ id: nicID }))).map((nic) => [nic.id, nic])))
+        const held = (): JSONObject =>
+          instancesIn(instances, [...documentsOf(cloud).map(machineOf), ...before.map(([id]) => id)])
+        const heldBefore = JSON.stringify(held())
+        const error = await failureOf(instances.resync(contextOf()), clock)
+        const expect = testCase.expect as { readonly requests?: RequestsVector; readonly error?: unknown }
+        return {
+          requests: arranged(arm.requests, expect.requests ?? {}),
+          cache: { instances: held(), subnets: quotaOf(subnets) },
+          error: errorVector(error, expect.error),
+          cacheUnchanged: JSON.stringify(held()) === heldBefore,
+        }
+      },
+    ),
   },
   'instance-resync': {
     comparison: { partial: ['error'], ordered: ['requests.ordered'] },
@@ -300,7 +316,10 @@ export const azureResyncAdapters: AdapterRegistry = {
       return {
         requests: expect.requests === 0 ? arm.requests.length : arranged(arm.requests, expect.requests ?? {}),
         cacheSubnets: quotaOf(subnets),
-        cache: { instances: instancesIn(instances, isFault(input.nics) ? [] : input.nics), subnets: quotaOf(subnets) },
+        cache: {
+          instances: instancesIn(instances, isFault(input.nics) ? [] : input.nics.map(machineOf)),
+          subnets: quotaOf(subnets),
+        },
         error: errorVector(error, expect.error),
       }
     }),

@@ -1,5 +1,4 @@
-import { createAzureProvider } from '../../../providers/azure/index.ts'
-import { createARMClient } from '../../../providers/azure/index.ts'
+import { createARMClient, createAzureProvider } from '../../../providers/azure/index.ts'
 import { createAzureSimulator, inProcessHTTPClient, type AzureSimulator } from '../../../simulators/azure/index.ts'
 import { NodeManager } from '../../../src/controller/node-manager.ts'
 import { seededRandom } from '../../../src/runtime/random.ts'
@@ -13,7 +12,7 @@ import { azureResourceOf, PLAIN_AZURE_CONFIG, RESOURCE_GROUP, SUBSCRIPTION_ID } 
 import { adapt } from './core-arithmetic.ts'
 
 interface ScenarioInput {
-  readonly subnets: Readonly<Record<string, { readonly cidr: string }>>
+  readonly subnets: Readonly<Record<string, { readonly cidr: string; readonly free?: number }>>
   /** One node, whose interface has addresses; or so many, whose interfaces have none. */
   readonly instances?: Readonly<Record<string, { readonly addresses: readonly string[]; readonly subnet: string }>>
   readonly nodes?: number
@@ -80,19 +79,20 @@ async function runScenario(input: ScenarioInput, steps: readonly StepVector[]): 
   const clock = new ManualClock(1_000)
   const { simulator, instanceIDs } = simulatorOf(input, clock)
   const apiServer = new FakeAPIServer()
-  const manager = new NodeManager({
-    implementation: createAzureProvider(PLAIN_AZURE_CONFIG, {
-      client: createARMClient({
-        endpoint: 'https://management.azure.com',
-        credential: { getToken: () => Promise.resolve({ token: 'test', expiresOnTimestamp: Number.MAX_SAFE_INTEGER }) },
-        httpClient: inProcessHTTPClient(simulator.router),
-      }),
-      budget: { ...UNLIMITED, observeRemaining() {} },
-      clock,
-      random: seededRandom(1),
-      log: SILENT,
-      metrics: UNMEASURED,
+  const provider = createAzureProvider(PLAIN_AZURE_CONFIG, {
+    client: createARMClient({
+      endpoint: 'https://management.azure.com',
+      credential: { getToken: () => Promise.resolve({ token: 'test', expiresOnTimestamp: Number.MAX_SAFE_INTEGER }) },
+      httpClient: inProcessHTTPClient(simulator.router),
     }),
+    budget: { ...UNLIMITED, observeRemaining() {} },
+    clock,
+    random: seededRandom(1),
+    log: SILENT,
+    metrics: UNMEASURED,
+  })
+  const manager = new NodeManager({
+    implementation: provider,
     apiServer,
     metrics: recordingMetrics(),
     log: SILENT,
@@ -120,6 +120,16 @@ async function runScenario(input: ScenarioInput, steps: readonly StepVector[]): 
       spec: { ...resource.spec, ipam: { ...resource.spec.ipam, ...input.node } },
     })
   }
+  // The files' subnets begin with a number of free addresses of their own.
+  const atStart = new Map([...simulator.cloud.subnets.values()].map(({ key, space }) => [key, space.free]))
+  const quotasOf = (): object => {
+    const free = [...provider.getPoolQuota()].map(([id, { availableIPs }]) => {
+      const name = id.slice(id.lastIndexOf('/') + 1)
+      return [name, (input.subnets[name]?.free ?? 0) - ((atStart.get(id.toLowerCase()) ?? 0) - availableIPs)]
+    })
+    const quota = Object.fromEntries(free) as Readonly<Record<string, number>>
+    return { quota, poolQuota: quota }
+  }
   const seen: unknown[] = []
   for (const { after, set } of steps) {
     const used = set?.used
@@ -127,7 +137,7 @@ async function runScenario(input: ScenarioInput, steps: readonly StepVector[]): 
       for (const name of names)
         apiServer.change(name, (node) => ({ ...node, status: { ...node.status, used: usedMap(used) } }))
     await advance(STEP_MS)
-    seen.push({ after, set, ...statesOf(manager, names) })
+    seen.push({ after, set, ...statesOf(manager, names), ...quotasOf() })
   }
   await manager.stop(AbortSignal.abort())
   return { steps: seen }
