@@ -25,8 +25,8 @@ export interface SeriesSource {
   readonly cloud: Pick<SimulatedCloud, 'account'>
 }
 
-/** Samples that are kept at most (count); and the pause between the first ones (ms). */
-const MAX_SAMPLES = 600
+/** Samples that are kept at most (count): odd, so that the last one is kept when every second one goes. And the first pause (ms). */
+const MAX_SAMPLES = 601
 const FIRST_INTERVAL_MS = 1_000
 
 /**

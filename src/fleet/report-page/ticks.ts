@@ -8,10 +8,10 @@ const TIME_STEPS = [
 
 /** Marks from 0 to the first one that is not below `max`. @param most distances between them (count) @returns at least two */
 export function numberTicks(max: number, most: number): readonly number[] {
-  const least = Math.max(max, Number.MIN_VALUE) / most
+  const least = (max > 0 ? max : 1) / most
   const power = 10 ** Math.floor(Math.log10(least))
   const step = (NUMBER_STEPS.find((one) => one * power >= least * (1 - 1e-9)) ?? 10) * power
-  const count = Math.max(1, Math.ceil(max / step - 1e-9))
+  const count = Math.max(1, Math.ceil((least * most) / step - 1e-9))
   return Array.from({ length: count + 1 }, (_, index) => Number((index * step).toPrecision(12)))
 }
 

@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { describe, expect, test } from 'vitest'
+import { parse as parseYAML } from 'yaml'
 import { InputError } from '../../../simulators/kit/input.ts'
 import scenarioSchema from '../../../simulators/kit/schemas/scenario.schema.json' with { type: 'json' }
 import { parseScenario } from '../../../src/fleet/scenario-file.ts'
@@ -135,6 +137,25 @@ describe('a faulty scenario file is told', () => {
   test('with every fault at once', () => {
     expect(faultsOf({ nodes: -1, steps: [...USUAL, { wait: 'x' }, { jion: 1 }] })).toHaveLength(3)
   })
+})
+
+test('the example of docs/scenarios.md is one', () => {
+  const text = readFileSync(new URL('../../../docs/scenarios.md', import.meta.url), 'utf8')
+  const file: unknown = parseYAML(/```yaml\n([\s\S]*?)```/.exec(text)?.[1] ?? '')
+  expect(parseScenario(file, 'day').steps.map(({ kind }) => kind)).toEqual([
+    'startController',
+    'join',
+    'settle',
+    'measure',
+    'churn',
+    'wait',
+    'throttle',
+    'fault',
+    'startPods',
+    'settle',
+    'drain',
+  ])
+  expect(isScenario(file)).toBe(true)
 })
 
 describe('the schema of scenario files and their reader agree', () => {
