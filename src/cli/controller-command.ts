@@ -48,31 +48,23 @@ export async function runController(args: readonly string[]): Promise<number> {
   const over = new AbortController()
   let audit: AuditFile | undefined
   try {
-    const started = loadConfig(args, process.env)
-    audit = openAudit(started.config)
-    const { controller, log, clock } = await start(started, audit)
-    const reloader = new ConfigReloader({
-      started,
-      load: () => loadConfig(args, process.env),
-      apply(config) {
-        controller.reconfigure(config)
-        log.level = config.logLevel
-      },
-      clock,
-      log,
-    })
+    const loaded = loadConfig(args, process.env)
+    audit = openAudit(loaded.config)
+    const started = await start(loaded, audit)
+    const reloader = reloaderOf(started, loaded, args)
     reload = () => {
-      reopenAudit(audit, log)
+      reopenAudit(audit, started.log)
       reloader.reload('SIGHUP')
     }
     void reloader.run(over.signal)
+    const { controller } = started
     const end = await Promise.race([interrupted.promise, controller.ended])
     if (end instanceof Error) {
       complain(end.message)
       return FAILED
     }
     await controller.stop()
-    if (started.config.dryRun) process.stdout.write(`${JSON.stringify(controller.dryRunReport)}\n`)
+    if (loaded.config.dryRun) process.stdout.write(`${JSON.stringify(controller.dryRunReport)}\n`)
     return OK
   } catch (error) {
     return explain(error)
@@ -81,6 +73,24 @@ export async function runController(args: readonly string[]): Promise<number> {
     audit?.close()
     interrupted.release()
   }
+}
+
+/** Options that change on the way reach the controller and the log. */
+function reloaderOf(
+  { controller, log, clock }: Started,
+  started: LoadedConfig,
+  args: readonly string[],
+): ConfigReloader {
+  return new ConfigReloader({
+    started,
+    load: () => loadConfig(args, process.env),
+    apply(config) {
+      controller.reconfigure(config)
+      log.level = config.logLevel
+    },
+    clock,
+    log,
+  })
 }
 
 interface Started {
