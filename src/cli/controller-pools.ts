@@ -33,10 +33,16 @@ export interface PoolsLeaderOptions {
   readonly random: Random
 }
 
-/** Names of waiting nodes that readiness tells (count). */
+/** Names of nodes that readiness tells (count). */
 const MAX_NAMED = 5
 
-const NOTHING: PoolReadings = { usage: [], waiting: [], refused: [], writes: { ok: 0, conflict: 0, failed: 0 } }
+const NO_WRITES = { ok: 0, conflict: 0, failed: 0 }
+const NOTHING: PoolReadings = { usage: [], waiting: [], failing: [], refused: [], writes: NO_WRITES }
+
+function shortened(names: readonly string[]): string {
+  const rest = names.length > MAX_NAMED ? ` and ${names.length - MAX_NAMED} more` : ''
+  return names.slice(0, MAX_NAMED).join(', ') + rest
+}
 
 /** The nodes of a mode, as those who give them CIDRs follow them. */
 interface NodeFollower {
@@ -131,16 +137,13 @@ export class PoolsLeader implements LeaderWork {
   readiness(): Readiness {
     if (!this.#arePoolsListed) return { ok: false, reasons: ['the CiliumPodIPPools are not listed yet'] }
     if (!this.#areNodesListed) return { ok: false, reasons: ['the CiliumNodes are not listed yet'] }
-    const { waiting, refused } = this.readings()
-    const named = waiting.slice(0, MAX_NAMED).join(', ')
-    const rest = waiting.length > MAX_NAMED ? ' and others' : ''
+    const { waiting, failing, refused } = this.readings()
     return {
       ok: true,
       reasons: [
         ...refused.map(({ pool, reason }) => `pool ${pool} cannot be used as it is: ${reason}`),
-        ...(waiting.length > 0
-          ? [`${waiting.length} nodes cannot have the CIDRs that they ask for: ${named}${rest}`]
-          : []),
+        ...(waiting.length > 0 ? [`nodes cannot have the CIDRs that they ask for: ${shortened(waiting)}`] : []),
+        ...(failing.length > 0 ? [`nodes cannot be written: ${shortened(failing)}`] : []),
       ],
     }
   }

@@ -2,7 +2,7 @@ import type { JSONObject } from '../ipam/types.ts'
 import type { KubernetesClient } from './client.ts'
 import { KubernetesAPIError } from './errors.ts'
 import { FieldReader } from './field-reader.ts'
-import type { Informer, InformerHandlers, InformerOptions } from './informer.ts'
+import type { Informer, InformerOptions } from './informer.ts'
 import { startInformer } from './informer.ts'
 import { POD_IP_POOLS_PATH } from './paths.ts'
 
@@ -33,8 +33,6 @@ export interface MalformedPodIPPool {
   /** Path and what is wrong, one entry for each fault. */
   readonly faults: readonly string[]
 }
-
-export type PodIPPoolHandlers = InformerHandlers<PodIPPool | MalformedPodIPPool, string, never>
 
 const FAMILIES = ['ipv4', 'ipv6'] as const
 const API_VERSION = 'cilium.io/v2alpha1'

@@ -94,15 +94,11 @@ export class MultiPoolOperator {
     return this.#nodes
   }
 
-  /** Nothing is about to be written. */
-  get isQuiet(): boolean {
-    return this.#work.isQuiet && !this.#retry.isBusy
-  }
-
   readings(): PoolReadings {
     return {
       usage: this.#allocator.usage(),
       waiting: [...this.#waiting].sort(),
+      failing: this.#work.failing,
       refused: this.#pools.refused,
       writes: this.#writes,
     }

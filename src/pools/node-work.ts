@@ -55,11 +55,6 @@ export class NodeWork {
     return [...this.#works].flatMap(([name, { failures }]) => (failures > 0 ? [name] : [])).sort()
   }
 
-  /** Nothing runs and nothing is about to; waits after a failure apart. */
-  get isQuiet(): boolean {
-    return this.#running === 0 && this.#queue.size === 0
-  }
-
   request(name: string): void {
     if (this.#isStopped) return
     const work = this.#works.get(name) ?? { isRunning: false, isRequested: false, failures: 0, timer: undefined }

@@ -66,11 +66,6 @@ export class PodCIDROperator {
     return this.#nodes
   }
 
-  /** Nothing is about to be written. */
-  get isQuiet(): boolean {
-    return this.#work.isQuiet
-  }
-
   readings(): PoolReadings {
     const usage = (['ipv4', 'ipv6'] as const).flatMap((family) => {
       const sets = this.#manager.sets(family)
@@ -78,7 +73,13 @@ export class PodCIDROperator {
       const sum = (countOf: (set: CIDRSet) => number): number => sets.reduce((total, set) => total + countOf(set), 0)
       return [{ pool: POOL, family, size: sum(({ size }) => size), used: sum(({ usedCount }) => usedCount) }]
     })
-    return { usage, waiting: [...this.#waiting].sort(), refused: [], writes: this.#writes }
+    return {
+      usage,
+      waiting: [...this.#waiting].sort(),
+      failing: this.#work.failing,
+      refused: [],
+      writes: this.#writes,
+    }
   }
 
   /** A node was added or has changed. */

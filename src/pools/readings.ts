@@ -18,6 +18,8 @@ export interface PoolReadings {
   readonly usage: readonly PoolUsage[]
   /** Nodes that got less than they asked for, sorted. */
   readonly waiting: readonly string[]
+  /** Nodes whose last write failed and will be tried again, sorted. */
+  readonly failing: readonly string[]
   /** Sorted by pool. */
   readonly refused: readonly RefusedPool[]
   readonly writes: Readonly<WriteCounts>

@@ -12,6 +12,8 @@ export interface PoolMetricsReadings {
   }[]
   /** Nodes that got less than they asked for. */
   readonly waiting: readonly string[]
+  /** Nodes whose last write failed. */
+  readonly failing: readonly string[]
   /** Pools that cannot be used as they are. */
   readonly refused: readonly { readonly pool: string }[]
   /** Writes of CiliumNodes by how they ended (counts since the start). */
@@ -41,6 +43,14 @@ export function declarePoolMetrics(registry: Registry, read: () => PoolMetricsRe
     registers,
     collect() {
       waiting.set(read().waiting.length)
+    },
+  })
+  const failing = new Gauge({
+    name: 'berth_pool_failing_nodes',
+    help: 'nodes whose last write failed and will be tried again',
+    registers,
+    collect() {
+      failing.set(read().failing.length)
     },
   })
   const refused = new Gauge({

@@ -31,9 +31,9 @@ async function controllerFor(url: string, ...flags: readonly string[]): Promise<
     [
       `--k8s-api-server=${url}`,
       '--operator-prometheus-serve-addr=127.0.0.1:0',
-      '--leader-election-lease-duration=1s',
-      '--leader-election-renew-deadline=600ms',
-      '--leader-election-retry-period=50ms',
+      '--leader-election-lease-duration=15s',
+      '--leader-election-renew-deadline=10s',
+      '--leader-election-retry-period=100ms',
       '--shutdown-grace-period=3s',
       ...flags,
     ],

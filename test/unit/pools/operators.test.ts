@@ -105,7 +105,7 @@ describe('multi-pool', () => {
     expect((await at.node('b'))!.error).toBe('unable to allocate from pool red (ipv4) for node b: pool empty')
     expect(at.leader!.readiness()).toEqual({
       ok: true,
-      reasons: ['1 nodes cannot have the CIDRs that they ask for: b'],
+      reasons: ['nodes cannot have the CIDRs that they ask for: b'],
     })
     await at.patchPool('red', ['10.0.0.0/27', '10.0.1.0/27'])
     await at.run(1_000)
@@ -190,6 +190,7 @@ describe('multi-pool', () => {
     await at.addNode('b', requests({ red: 2 * 14 }))
     await at.run(100)
     expect((await at.node('b'))!.allocated).toEqual([{ pool: 'red', cidrs: ['10.0.0.16/28'] }])
+    expect(at.leader!.readiness().reasons).toContain('nodes cannot be written: a')
     at.isHeldBack = () => false
     expect(await at.deliver()).toBeGreaterThan(1)
     expect((await at.node('a'))!.allocated).toEqual([{ pool: 'red', cidrs: ['10.0.0.0/28'] }])
