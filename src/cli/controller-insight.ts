@@ -45,6 +45,7 @@ export interface LeaderView {
   quota(): PoolQuotaMap
   /** Pods on the node that wait for an address (count); undefined while not known. */
   pendingPods(node: string): number | undefined
+  nodesWithPendingPods(): Iterable<string>
   findPod(namespace: string, name: string, signal: AbortSignal): Promise<PodView | undefined>
   /** How long until so many further requests to the API server may have been sent (ms). */
   requestWaitMs(count: number): number
@@ -144,7 +145,8 @@ export class ControllerInsight implements NodeObserver {
     const { state, name } = node
     this.#feed.changed(name)
     const { notice } = state
-    const isWaiting = state.needSinceMs !== undefined || state.view.kind !== 'known' || notice !== NO_NOTICE
+    const isUnserved = state.needSinceMs !== undefined || state.view.kind !== 'known'
+    const isWaiting = isUnserved || notice !== NO_NOTICE || node.isWriteFailing
     if (isWaiting) this.#waiting.add(name)
     else this.#waiting.delete(name)
     this.#follower?.changed(node)
@@ -178,11 +180,15 @@ export class ControllerInsight implements NodeObserver {
     const closed = (this.#budget?.buckets() ?? []).filter(({ pausedMs }) => pausedMs > 0)
     const place = roughPlace(new Set(closed.map(({ bucket }) => bucket)))
     let looks = 0
-    for (const name of new Set([...this.#waiting, ...this.#malformed.keys()])) {
+    const withPods = this.#leader?.nodesWithPendingPods() ?? []
+    for (const name of new Set([...this.#waiting, ...this.#malformed.keys(), ...withPods])) {
       if (this.#leader === undefined) return new Map()
       const { code } = causeOf(nodeFacts(name, this.sources), place)
       const { effect } = REASONS[code]
-      if (effect === 'passes' || effect === 'stops') counts.set(code, (counts.get(code) ?? 0) + 1)
+      // A pod may wait for its image as well: what its agent has to give is not counted.
+      const isWaiting =
+        (effect === 'passes' || effect === 'stops') && code !== 'agent-hands-out' && code !== 'not-managed'
+      if (isWaiting) counts.set(code, (counts.get(code) ?? 0) + 1)
       looks += 1
       if (looks % LOOKS_PER_TURN === 0) await nextTurn()
     }

@@ -34,6 +34,8 @@ export interface FleetObserver extends NodeObserver {
 export interface LeaderOptions {
   readonly config: Config
   readonly client: KubernetesClient
+  /** For what people ask: it must not use up the requests of the nodes. */
+  readonly questions: KubernetesClient
   readonly nodeSettings: Cloud['nodeSettings']
   readonly provider: AllocationImplementation
   readonly metrics: MetricsAPI
@@ -111,6 +113,10 @@ export class Leader implements LeaderWork, LeaderView {
     return this.#options.provider.getPoolQuota()
   }
 
+  nodesWithPendingPods(): Iterable<string> {
+    return this.#pods.nodeNames()
+  }
+
   pendingPods(nodeName: string): number | undefined {
     return this.#pods.count(nodeName)
   }
@@ -121,7 +127,7 @@ export class Leader implements LeaderWork, LeaderView {
   }
 
   findPod(namespace: string, name: string, signal: AbortSignal): Promise<FoundPod | undefined> {
-    return findPod(this.#options.client, namespace, name, signal)
+    return findPod(this.#options.questions, namespace, name, signal)
   }
 
   readiness(): Readiness {

@@ -80,6 +80,9 @@ export interface ControllerHandle {
 /** Requests of the lease (per second, and at once): a renewal every 2 s, with room for repeats. */
 const LEASE_LIMIT = { qps: 5, burst: 10 }
 
+/** Requests for what people ask about pods (per second, and at once): a person asks about one at a time. */
+const QUESTION_LIMIT = { qps: 5, burst: 10 }
+
 /** Of the grace period, what is kept for releasing the lease (ms). */
 const RELEASE_RESERVE_MS = 2_000
 
@@ -277,6 +280,7 @@ class Controller implements ControllerHandle {
       ...(guard !== undefined && { guard }),
       ...(dryRun !== undefined && { dryRun }),
       client,
+      questions: this.#client(transportUntil(transport, leadership.lost), QUESTION_LIMIT),
       nodeSettings: cloud.nodeSettings,
       provider: cloud.createProvider(AbortSignal.any([leadership.lost, this.#termOver.signal])),
       metrics: this.#metrics.core,

@@ -30,6 +30,8 @@ export interface NodeHost {
   evaluate(reason: string): boolean
   /** What a step has changed is written at once: the next one may wait long for its turn. */
   publish(reason: string): void
+  /** The resource could not be written. */
+  writeFailed(): void
   /** A pass is over. */
   passEnded(why: IdleReason): void
 }

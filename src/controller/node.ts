@@ -171,6 +171,11 @@ export class Node implements NodeHost {
     return this.#abort.signal.aborted
   }
 
+  /** The last write of its resource failed. */
+  get isWriteFailing(): boolean {
+    return this.#publisher.isFailing
+  }
+
   /** What its worker is at, for who asks why the node waits. */
   get work(): NodeWork {
     const { underWay: step } = this.#pass
@@ -347,6 +352,10 @@ export class Node implements NodeHost {
     const before = this.#state
     this.#state = reduce(before, event)
     if (this.#state !== before && !this.isStopped) this.#services.nodeChanged(this)
+  }
+
+  writeFailed(): void {
+    if (!this.isStopped) this.#services.nodeChanged(this)
   }
 
   publish(reason: string): void {

@@ -62,6 +62,11 @@ export class Publisher {
     return this.#trigger.isBusy
   }
 
+  /** The last write failed. */
+  get isFailing(): boolean {
+    return this.#failureCount > 0
+  }
+
   get work(): WriteWork {
     const isPending = this.#node.state.revision !== this.#publishedRevision
     const ahead = (): number | undefined => this.#services.writes.placeOf(this)
@@ -217,6 +222,7 @@ export class Publisher {
   #retryLater(error: Error, node: string): void {
     this.#failureCount += 1
     this.#failure = error.message
+    this.#node.writeFailed()
     const retryMs = Math.min(FIRST_RETRY_MS * 2 ** (this.#failureCount - 1), LONGEST_RETRY_MS)
     const waitMs = retryMs * (0.5 + this.#services.random.next() / 2)
     this.#services.log.warn(

@@ -13,6 +13,9 @@ export interface FoundPod {
   readonly schedulerMessage: string
 }
 
+/** Nothing else is a name, and nothing else may go into a selector. @source Kubernetes documentation, Object Names and IDs */
+const OBJECT_NAME = /^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$/
+
 /**
  * Reads one pod. As a list of one, which the right to list pods covers: no further permission is needed.
  *
@@ -25,6 +28,7 @@ export async function findPod(
   name: string,
   signal: AbortSignal,
 ): Promise<FoundPod | undefined> {
+  if (!OBJECT_NAME.test(name) || !OBJECT_NAME.test(namespace)) return undefined
   const query = { fieldSelector: `metadata.name=${name}`, limit: 1 }
   const { items } = await client.get(podsPath(namespace), { query, signal })
   const found = Array.isArray(items) ? (items as readonly unknown[]).find(isObject) : undefined

@@ -50,6 +50,11 @@ export class PendingPods {
     return this.#countByNode.get(nodeName) ?? 0
   }
 
+  /** Nodes on which at least one pod waits. */
+  nodeNames(): Iterable<string> {
+    return this.#countByNode.keys()
+  }
+
   #move(pod: string, nodeName: string): void {
     const before = this.#nodeByPod.get(pod) ?? ''
     if (before === nodeName) return

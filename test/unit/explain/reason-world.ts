@@ -78,6 +78,7 @@ export class ReasonWorld {
         prefixDelegation: () => this.prefixDelegation,
         quota: () => new Map([...this.fleet.provider.getPoolQuota(), ...this.quota]),
         pendingPods: () => this.pendingPods,
+        nodesWithPendingPods: () => (this.pendingPods > 0 ? this.fleet.manager.getNames() : []),
         requestWaitMs: () => 0,
         findPod: (namespace, name) => Promise.resolve(this.pods.get(`${namespace}/${name}`)),
       },
