@@ -3,7 +3,7 @@ import type { AuditEntry } from '../audit/audit-log.ts'
 import { DestructionControl } from '../audit/destruction-control.ts'
 import type { Config } from '../config/config.ts'
 import { publicConfig } from '../config/public-config.ts'
-import { reloadableOf } from '../config/reload.ts'
+import { reloadableOf, withReloadable } from '../config/reload.ts'
 import type { ReloadableConfig } from '../config/reload.ts'
 import type { NodeManager } from '../controller/node-manager.ts'
 import type { Logger } from '../ipam/contracts.ts'
@@ -82,7 +82,7 @@ export class Safety {
       {
         path: '/v1/config',
         help: 'the options in effect, without secrets',
-        answer: () => json({ ...publicConfig(config), reloadable: this.#current }),
+        answer: () => json(publicConfig(withReloadable(config, this.#current))),
       },
       {
         path: '/v1/dry-run',

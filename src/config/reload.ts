@@ -13,6 +13,17 @@ export function reloadableOf({ pauseDestructive, telemetry, budget }: Config): R
   return { pauseDestructive, logLevel: telemetry.logLevel, budgetTable: budget.table }
 }
 
+/** The configuration with what has changed since the start. */
+export function withReloadable(config: Config, { pauseDestructive, logLevel, budgetTable }: ReloadableConfig): Config {
+  const { telemetry, budget } = config
+  return {
+    ...config,
+    pauseDestructive,
+    telemetry: { ...telemetry, logLevel },
+    budget: { ...budget, table: budgetTable },
+  }
+}
+
 /**
  * Settings that differ and take effect only with a new start.
  *

@@ -66,8 +66,8 @@ test('a switch in a file is on after SIGHUP: the metric, the log and the options
   expect(running.written.error).toContain('Nothing is released, detached or deleted from now on')
   const metrics = await (await fetch(`${running.url()}/metrics`)).text()
   expect(metrics).toContain('berth_destructive_paused 1')
-  const config = (await (await fetch(`${running.url()}/v1/config`)).json()) as { reloadable: object }
-  expect(config.reloadable).toEqual({ pauseDestructive: true, logLevel: 'debug', budgetTable: {} })
+  const config: unknown = await (await fetch(`${running.url()}/v1/config`)).json()
+  expect(config).toMatchObject({ pauseDestructive: true, telemetry: { logLevel: 'debug' }, budget: { table: {} } })
   // A rotation: the log goes on in a new file.
   renameSync(join(running.folder, 'audit.jsonl'), join(running.folder, 'audit.1'))
   writeFileSync(file, 'log-level: info\npause-destructive: maybe\n')
