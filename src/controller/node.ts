@@ -1,11 +1,9 @@
 import type { CiliumNode, ReleaseStatus } from '../ipam/cilium-node.ts'
-import { dueCIDRs } from '../ipam/cidr-release.ts'
 import type { InterfacesAndIPs, NodeOperations } from '../ipam/contracts.ts'
 import { LOOK_AGAIN_MS, nextDueMs } from '../ipam/next-due.ts'
 import type { NodeEvent, NodeState } from '../ipam/node-state.ts'
 import { INITIAL_NODE_STATE, reduce } from '../ipam/node-state.ts'
 import type { IdleReason } from '../ipam/plan-maintenance.ts'
-import { maintenanceGates } from '../ipam/plan-maintenance.ts'
 import { publishReleaseIPs } from '../ipam/release-handshake.ts'
 import type { SeenResource } from '../ipam/seen-resource.ts'
 import { isOlderVersion, isSameVersion, packResource, unpackResource } from '../ipam/seen-resource.ts'
@@ -18,6 +16,7 @@ import type { Triggerable } from '../runtime/trigger.ts'
 import { Trigger } from '../runtime/trigger.ts'
 import type { FleetServices } from './fleet-services.ts'
 import { MaintenancePass } from './maintenance-pass.ts'
+import { gatesOf } from './node-gates.ts'
 import type { NodeHost } from './node-host.ts'
 import type { ControllerConfig } from './options.ts'
 import { isPausedByAnnotation, pausedConfig } from './pause.ts'
@@ -313,8 +312,8 @@ export class Node implements NodeHost {
     if (resource === undefined || this.isStopped || this.#operations === undefined) return false
     this.recalculate()
     this.#pass.reconsider()
-    const gates = this.#gates(resource)
     const state = this.#state
+    const gates = gatesOf(state, resource, this.config, this.#services.clock.now())
     const isDoubtful = state.staleSinceMs !== undefined || state.view.kind !== 'known'
     const hasHandshake = state.release.marked.size + state.release.status.size > 0
     const hadCause = state.notice.cause.kind !== 'nothing'
@@ -327,25 +326,6 @@ export class Node implements NodeHost {
     if (dueMs !== undefined && dueMs < (this.#dueTimer?.dueMs ?? Infinity)) this.#wakeAt(dueMs)
     this.#publisher.request(reason)
     return gates.allocationNeeded
-  }
-
-  #gates({ demand }: SeenResource): ReturnType<typeof maintenanceGates> {
-    const { config } = this
-    const { clock } = this.#services
-    const { statistics, resourceStates, cidrs } = this.#state
-    return maintenanceGates({
-      isWaiting: false,
-      isStale: this.#state.staleSinceMs !== undefined,
-      neededIPs: statistics.ipv4.neededIPs,
-      neededIPv6Prefixes: statistics.ipv6.neededPrefixes,
-      staticIPTagCount: Object.keys(demand.spec.ipam.staticIPTags).length,
-      assignedStaticIP: statistics.assignedStaticIP,
-      releaseEnabled: config.releaseExcessIPs,
-      excessIPs: statistics.ipv4.excessIPs,
-      releaseEntryCount: resourceStates.size,
-      dueCIDRCount: dueCIDRs(cidrs, clock.now(), config.excessIPReleaseDelayMs).length,
-      profile: config.profile,
-    })
   }
 
   apply(event: NodeEvent): void {
