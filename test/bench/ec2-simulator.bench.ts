@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline'
 import { createEC2Simulator } from '../../simulators/aws/index.ts'
 import type { EC2Simulator } from '../../simulators/aws/index.ts'
 import type { WireRequest } from '../../simulators/kit/http.ts'
-import { planNetwork } from '../../src/fleet/network-plan.ts'
+import { planNetwork } from '../../src/fleet/aws-network.ts'
 import { check, runBench, threadMicrosAsync } from './harness.ts'
 
 /** The EC2 simulator: a call through its router, a large page, and calls over HTTP. Fleets must not wait for their cloud. */

@@ -282,7 +282,7 @@ const nodeAdapters: AdapterRegistry = {
         responses: input.responses,
         config: { prefixDelegation: input.prefixDelegationFlag ?? false, eniTags: input.eniTags ?? {} },
       })
-      const outcome = await driven(world.node.createInterface(actionOf(input), contextOf()), world.clock)
+      const outcome = await driven(world.node.createInterface!(actionOf(input), contextOf()), world.clock)
       await world.settle()
       const calls = world.ec2.calls.map(callVector)
       if (outcome.kind === 'created')
