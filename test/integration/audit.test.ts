@@ -12,6 +12,8 @@ const callsOf = (of: Fleet): AuditedCall[] => of.audit.filter((entry) => entry.e
 const answersOf = (of: Fleet): AuditedAnswer[] => of.audit.filter((entry) => entry.event === 'answer')
 const DESTRUCTIVE = ['UnassignPrivateIpAddresses', 'DeleteNetworkInterface', 'DetachNetworkInterface']
 
+const REFUSED = { kind: 'error', code: 'RequestLimitExceeded', status: 503, message: 'Request limit exceeded.' }
+
 /** Attempts that reached EC2, refused ones included. */
 const sentTo = (of: Fleet): number => DESTRUCTIVE.reduce((sum, action) => sum + of.calls(action), 0)
 
@@ -63,12 +65,19 @@ describe('the audit log of half an hour of churn', () => {
     // The attempt to delete tells whether it is attached: it is, and EC2 refuses.
     of.ec2Faults.add({ action: 'AttachNetworkInterface', ...lost }, { count: 2 }, until)
     of.ec2Faults.add({ action: 'AttachNetworkInterface', kind: 'drop' }, { probability: 0.5 }, until)
-    await churn(of, 12)
+    of.ec2Faults.add({ action: 'UnassignPrivateIpAddresses', ...REFUSED }, { probability: 0.3 }, until)
+    await churn(of, 6)
+    // Now a release waits for minutes, and its proof grows old meanwhile.
+    await of.apply({ kind: 'throttle', size: 1, refillPerSecond: 0.01, forMs: 4 * MINUTE })
+    await churn(of, 8)
     await of.assertInvariants()
     const calls = callsOf(of)
     expect(calls).toHaveLength(sentTo(of))
     expect(new Set(calls.map(({ proof }) => proof.basis))).toEqual(new Set(['agent-gave-up', 'own-creation']))
-    expect(answersOf(of).some(({ result }) => result === 'failed')).toBe(true)
+    const released = calls.filter(({ proof }) => proof.basis === 'agent-gave-up')
+    expect(released.filter(({ proof }) => proof.ageSeconds >= 60)).toEqual([])
+    const kinds = new Set(answersOf(of).flatMap(({ kind }) => kind ?? []))
+    expect([...kinds]).toEqual(expect.arrayContaining(['throttled', 'unavailable', 'conflict']))
   })
 
   test('has the leftover interfaces that are collected, and the CiliumNodes whose nodes are gone', async () => {
