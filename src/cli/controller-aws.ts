@@ -48,9 +48,11 @@ export async function openAWS(dependencies: AWSDependencies): Promise<Cloud> {
     ...wire,
     ...(agents !== undefined && { agents }),
   })
+  const { guard, dryRun } = dependencies
   const opened = await openBudget({
     table: EC2_BUCKETS,
-    config,
+    // The tokens of calls that are not made are nobody's.
+    config: dryRun === undefined ? config : withoutSharing(config),
     clock,
     random,
     log,
@@ -70,7 +72,6 @@ export async function openAWS(dependencies: AWSDependencies): Promise<Cloud> {
     { cloud: 'aws', region, virtualNetworkID: vpcID, endpoint: config.aws.ec2APIEndpoint },
     'Opened the cloud account',
   )
-  const { guard, dryRun } = dependencies
   return {
     budget,
     setBudgetTable: (table) => opened.setTable(table),
@@ -233,4 +234,8 @@ export function leftoverCollection(
 function messageOf(error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : ''
   return `${error instanceof Error ? error.message : String(error)}${cause}`
+}
+
+function withoutSharing(config: Config): Config {
+  return { ...config, budget: { ...config.budget, redisURL: '' } }
 }

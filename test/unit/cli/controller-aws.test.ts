@@ -4,6 +4,7 @@ import { saveWorld } from '../../../simulators/aws/world.ts'
 import { leftoverCollection, openAWS } from '../../../src/cli/controller-aws.ts'
 import type { FetchLike } from '../../../src/cli/controller-metadata.ts'
 import { instanceMetadata } from '../../../src/cli/controller-metadata.ts'
+import { DryRun } from '../../../src/cli/dry-run.ts'
 import { loadConfig } from '../../../src/config/load.ts'
 import { resourceOf, UNMEASURED } from '../../conformance/adapters/aws-node.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
@@ -95,6 +96,44 @@ describe('tags of new interfaces', () => {
     const { tags, logged } = await tagsOfNewInterface([])
     expect(tags).toEqual({ ...managed, 'io.cilium/cluster-name': 'default', 'berth.io/cluster': 'default' })
     expect(logged.some((message) => message.startsWith('The cluster has no name of its own'))).toBe(true)
+  })
+})
+
+describe('a dry run', () => {
+  test.each([true, false])('shares no tokens through Redis: %j', async (isDry) => {
+    const ec2 = createEC2Simulator({ throttle: 'none', clock: new ManualClock() })
+    const said: string[] = []
+    const log = (_fields: object, message: string): void => void said.push(message)
+    const clock = new ManualClock()
+    const stop = new AbortController()
+    const opening = openAWS({
+      config: loadConfig(
+        ['--aws-region=us-east-1', '--aws-vpc-id=vpc-1', '--cluster-name=test', '--budget-redis=redis://127.0.0.1:1'],
+        {},
+      ).config,
+      access: {
+        credentials: { accessKeyId: 'test', secretAccessKey: 'test', accountId: '1' },
+        requestHandler: inProcessHandler(ec2.router),
+      },
+      metadata: instanceMetadata({
+        clock,
+        endpoint: '',
+        isDisabled: true,
+        fetch: () => Promise.reject(new Error('none')),
+      }),
+      clock,
+      random: { next: () => 0.5 },
+      log: { debug: log, info: log, warn: log, error: log },
+      metrics: UNMEASURED,
+      signal: stop.signal,
+      ...(isDry && { dryRun: new DryRun(clock) }),
+    })
+    const settled = opening.then((cloud) => cloud.close()).catch(() => undefined)
+    await expect.poll(() => said.length, { timeout: 5_000 }).toBeGreaterThan(0)
+    expect(said.includes('Sharing the API budget through Redis')).toBe(!isDry)
+    stop.abort(new Error('done'))
+    await clock.advance(60_000)
+    await settled
   })
 })
 
