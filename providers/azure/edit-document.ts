@@ -87,6 +87,30 @@ export function withoutConfigurations(
   )
 }
 
+/**
+ * The document without what a write of ours that failed has left: such configurations take slots, and a further write would bring them
+ * after all. Those that something has made usable since stay. An interface tells the state of each configuration; a model is as its
+ * last write left it, so that only one that is still failed can have them.
+ *
+ * @returns undefined when there is nothing to take away
+ */
+export function withoutUnfinished(
+  document: JSONObject,
+  place: NICDocument,
+  names: ReadonlySet<string>,
+): JSONObject | undefined {
+  if (names.size === 0 || (place.kind === 'scaleSetVM' && hasSucceeded(document))) return undefined
+  const present = configurationsOf(document, place)
+  const kept = present.filter(
+    (one) => !names.has(textAt(one, 'name')) || (place.kind === 'standalone' && hasSucceeded(one)),
+  )
+  return kept.length === present.length ? undefined : replaceConfigurations(document, place, kept)
+}
+
+function hasSucceeded(document: JSONObject): boolean {
+  return textAt(objectAt(document, 'properties'), 'provisioningState').toLowerCase() === 'succeeded'
+}
+
 /** What the addresses of a release are called, as the interface's own document tells. */
 export interface ResolvedAddresses {
   readonly names: ReadonlySet<string>

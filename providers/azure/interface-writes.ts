@@ -12,6 +12,7 @@ import {
   resolveAddresses,
   withConfigurations,
   withoutConfigurations,
+  withoutUnfinished,
   type NICDocument,
 } from './edit-document.ts'
 import { refusedByUs } from './errors.ts'
@@ -26,6 +27,9 @@ import type { IPConfiguration, NIC } from './types.ts'
 /** Reads after a write until its addresses are shown as usable (count), and the wait between them (ms). */
 const MAX_READBACKS = 4
 const READBACK_MS = 2000
+/** Interfaces whose failed writes are remembered (count). What is forgotten takes a slot until the interface goes. */
+const MAX_UNFINISHED = 10_000
+const NO_NAMES: ReadonlySet<string> = new Set()
 
 export interface InterfaceWritesDependencies {
   readonly api: AzureAPI
@@ -54,6 +58,8 @@ export interface InterfaceOfNode {
  */
 export class InterfaceWrites {
   readonly #deps: InterfaceWritesDependencies
+  /** Interface ID → names of configurations whose write failed since the last one that did not. */
+  readonly #unfinished = new Map<string, ReadonlySet<string>>()
 
   constructor(deps: InterfaceWritesDependencies) {
     this.#deps = deps
@@ -76,15 +82,20 @@ export class InterfaceWrites {
     const target = api.targetOf(interfaceID, parseMachineID(instanceID))
     const place = this.#placeOf(where, target)
     const names = newConfigurationNames(added.count, random)
+    const unfinished = this.#unfinished.get(interfaceID) ?? NO_NAMES
+    const edit: DocumentChange['edit'] = (document) => {
+      const tidied = withoutUnfinished(document, place, unfinished)
+      return withConfigurations(tidied ?? document, place, { ...added, names }) ?? tidied
+    }
     try {
-      await writer.change(
-        target,
-        { edit: (document) => withConfigurations(document, place, { ...added, names }) },
-        context,
-      )
+      await writer.change(target, { edit }, context)
+    } catch (error) {
+      this.#rememberUnfinished(interfaceID, names)
+      throw error
     } finally {
       instances.noteWrite(instanceID)
     }
+    this.#unfinished.delete(interfaceID)
     const addressCount = await this.#readBack(where, target, new Set(names), context)
     subnets.adjustFreeAddresses(added.subnetID, -addressCount)
     return addressCount
@@ -124,6 +135,11 @@ export class InterfaceWrites {
     instances.recordReleased(instanceID, interfaceID, covered)
     subnets.adjustFreeAddresses(nic.subnet.id, covered.size)
     return covered
+  }
+
+  #rememberUnfinished(interfaceID: string, names: readonly string[]): void {
+    if (this.#unfinished.size >= MAX_UNFINISHED) this.#unfinished.clear()
+    this.#unfinished.set(interfaceID, new Set([...(this.#unfinished.get(interfaceID) ?? []), ...names]))
   }
 
   #admission(

@@ -7,6 +7,7 @@ import {
   resolveAddresses,
   withConfigurations,
   withoutConfigurations,
+  withoutUnfinished,
   type NICDocument,
 } from '../../../../providers/azure/edit-document.ts'
 import { textAt } from '../../../../providers/azure/json.ts'
@@ -90,6 +91,26 @@ describe('added configurations', () => {
     expect(() => withConfigurations(machineDocument(), { kind: 'scaleSetVM', nicName: 'eth9' }, adding('a'))).toThrow(
       expect.objectContaining({ code: INTERFACE_NOT_IN_MODEL, kind: 'invalid' }),
     )
+  })
+})
+
+describe('what a failed write has left', () => {
+  const names = new Set(['a', 'b'])
+
+  test('is taken off an interface, but for what has become usable since', () => {
+    const failed = configuration('a', { provisioningState: 'Failed' })
+    const document = nicDocument({}, failed, configuration('b'), configuration('c', { provisioningState: 'Failed' }))
+    const tidied = withoutUnfinished(document, STANDALONE, names)
+    expect(configurationsOf(tidied!, STANDALONE).map((one) => textAt(one, 'name'))).toEqual(['ipconfig1', 'b', 'c'])
+    expect(withoutUnfinished(nicDocument({}, configuration('b')), STANDALONE, names)).toBeUndefined()
+    expect(withoutUnfinished(document, STANDALONE, new Set())).toBeUndefined()
+  })
+
+  test('is taken out of a model only while that is failed', () => {
+    const of = (provisioningState: string) =>
+      withoutUnfinished(machineDocument({ provisioningState }, configuration('a')), IN_MODEL, names)
+    expect(configurationsOf(of('Failed')!, IN_MODEL)).toHaveLength(1)
+    expect(of('Succeeded')).toBeUndefined()
   })
 })
 
