@@ -41,7 +41,7 @@ export function nodeFacts(name: string, sources: FactSources): NodeFacts {
     node: node === undefined ? undefined : managedNode(name, node, sources),
     durationMs: (action) => budget()?.durationMs(action),
     writesMs: (count) => sources.requestWaitMs(count * REQUESTS_PER_WRITE),
-    writeCount: fleet?.writeCount ?? 0,
+    urgentWriteCount: fleet?.urgentWriteCount ?? 0,
     lacksBlocks: (poolID) => quota().get(poolID)?.freeBlocks === 0,
     prefixDelegation: prefixDelegation(),
   }

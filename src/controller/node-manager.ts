@@ -256,9 +256,9 @@ export class NodeManager {
     return this.#serving
   }
 
-  /** Resources whose write waits or is under way (count). */
-  get writeCount(): number {
-    return this.#services.writes.size
+  /** Writes that open addresses and wait, and all that are under way (count). */
+  get urgentWriteCount(): number {
+    return this.#services.writes.urgentSize
   }
 
   get isStopping(): boolean {

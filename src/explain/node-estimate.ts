@@ -19,31 +19,21 @@ const CONCURRENT_WRITES = 32
 export function estimateOf(facts: NodeFacts, cause: Reason): number | undefined {
   const { node } = facts
   if (node === undefined) return undefined
-  if (isOneOf(cause, STEP_UNDER_WAY)) return written(facts, node, stepMs(facts, node))
-  if (isOneOf(cause, STEP_TO_COME)) return written(facts, node, nextStepMs(node))
-  if (isOneOf(cause, TRIED_AGAIN)) return written(facts, node, cause.retryMs + nextStepMs(node))
+  if (isOneOf(cause, STEP_UNDER_WAY)) return written(facts, stepMs(facts, node))
+  if (isOneOf(cause, STEP_TO_COME)) return written(facts, nextStepMs(node))
+  if (isOneOf(cause, TRIED_AGAIN)) return written(facts, cause.retryMs + nextStepMs(node))
   return cause.code === 'write-pending' ? writeMs(facts, node) : undefined
 }
 
-/**
- * The write of what is there after `ms`. A write of the node that waits already takes along what is there when its turn comes; a later
- * one stands behind those that wait now and are not through by then.
- */
-function written(facts: NodeFacts, node: ManagedNode, ms: number): number {
-  const ahead = node.work.write.ahead()
-  const turnMs = ahead === undefined ? 0 : turnOf(facts, ahead)
-  return (turnMs >= ms ? turnMs : Math.max(ms, facts.writesMs(facts.writeCount))) + WRITE_MS
+/** The write of the addresses that are there after `ms`: behind others that open addresses and are not through by then. */
+function written({ writesMs, urgentWriteCount }: NodeFacts, ms: number): number {
+  return Math.max(ms, writesMs(urgentWriteCount)) + WRITE_MS
 }
 
-/** A write that waits for its turn, or is under way among others. */
-function writeMs(facts: NodeFacts, { work }: ManagedNode): number {
+/** A write that waits for its turn, or is under way among others. Those under way still have their second requests to make. */
+function writeMs({ writesMs }: NodeFacts, { work }: ManagedNode): number {
   const ahead = work.write.ahead()
-  return (ahead === undefined ? facts.writesMs(1) : turnOf(facts, ahead)) + WRITE_MS
-}
-
-/** When a write that has so many before it is through (ms): those under way still have their second requests to make. */
-function turnOf({ writesMs, writeCount }: NodeFacts, ahead: number): number {
-  return writesMs(Math.min(ahead + CONCURRENT_WRITES / 2 + 1, writeCount))
+  return writesMs(ahead === undefined ? 1 : ahead + CONCURRENT_WRITES / 2 + 1) + WRITE_MS
 }
 
 /** The reasons whose end can be told; all others depend on somebody else. */

@@ -46,8 +46,8 @@ export interface NodeFacts {
   readonly durationMs: (action: string) => number | undefined
   /** How long until so many CiliumNodes are written, as fast as the API server may be asked (ms). */
   readonly writesMs: (count: number) => number
-  /** CiliumNodes whose write waits or is under way (count). */
-  readonly writeCount: number
+  /** CiliumNodes whose write opens addresses and waits, and all that are being written (count). */
+  readonly urgentWriteCount: number
   /** Whether the subnet is known to have no free /28 block. */
   readonly lacksBlocks: (poolID: string) => boolean
   readonly prefixDelegation: boolean

@@ -62,6 +62,11 @@ export class KeyedQueue<K> {
     if (waiting !== undefined) this.#promote(key, waiting, lane)
   }
 
+  /** Tasks under way, and those that wait in the most urgent lane (count). */
+  get urgentSize(): number {
+    return this.#active + this.#lane(0).size
+  }
+
   /** Tasks that start before that of a waiting key (count); undefined when the key does not wait. Takes as long as the queue is. */
   placeOf(key: K): number | undefined {
     let before = 0

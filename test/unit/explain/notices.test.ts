@@ -106,6 +106,8 @@ describe('what the queues of the controller say', () => {
       2,
       undefined,
     ])
+    // One is under way or about to be, one more is urgent.
+    expect(queue.urgentSize).toBe(1)
     first.resolve()
     await Promise.all(done)
     expect(queue.placeOf('b')).toBeUndefined()
