@@ -70,6 +70,7 @@ function managedNode(name: string, node: Node, sources: FactSources): ManagedNod
     minAllocate,
     maxAllocate,
     preAllocate,
+    isPaused: node.isPaused,
     pendingPods,
     calls: once(() => {
       const { signal } = work.step ?? {}

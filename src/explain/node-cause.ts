@@ -168,7 +168,7 @@ function podCause(name: string, { state, pendingPods = 0, maxAllocate }: Managed
   return { code: 'agent-hands-out', node: name, unusedIPs }
 }
 
-function restCause(facts: NodeFacts, { state, work }: ManagedNode): Reason {
+function restCause(facts: NodeFacts, { state, work, isPaused }: ManagedNode): Reason {
   const { name, nowMs } = facts
   const { availableIPs, usedIPs, excessIPs } = state.statistics.ipv4
   if (state.failure !== undefined) return failureCause(facts, state.failure)
@@ -177,5 +177,6 @@ function restCause(facts: NodeFacts, { state, work }: ManagedNode): Reason {
     const retryMs = untilMs === undefined ? undefined : Math.max(0, untilMs - nowMs)
     return { code: 'release-deferred', node: name, excessIPs, retryMs }
   }
+  if (isPaused && excessIPs > 0) return { code: 'release-paused', node: name, excessIPs }
   return { code: 'settled', node: name, availableIPs, usedIPs }
 }

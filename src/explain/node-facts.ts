@@ -22,6 +22,8 @@ export interface ManagedNode {
   readonly minAllocate: number
   readonly maxAllocate: number
   readonly preAllocate: number
+  /** Nothing of the node is given back, by annotation or by the switch of the cluster. */
+  readonly isPaused: boolean
   /** Pods on the node that wait for an address (count); undefined while not known. */
   readonly pendingPods: number | undefined
   /** Calls of the step under way, oldest first. */

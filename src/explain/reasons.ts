@@ -61,6 +61,7 @@ export interface ReasonDetails {
   // Nothing waits.
   settled: { readonly node: string; readonly availableIPs: number; readonly usedIPs: number }
   'release-deferred': { readonly node: string; readonly excessIPs: number; readonly retryMs: number | undefined }
+  'release-paused': { readonly node: string; readonly excessIPs: number }
   // A subnet.
   'subnet-has-room': {
     readonly poolID: string
@@ -398,6 +399,12 @@ export const REASONS: { readonly [C in ReasonCode]: ReasonEntry<C> } = {
         retryMs === undefined ? '' : `, and is tried again in ${duration(retryMs)}`
       }`,
     todo: 'Where it should be faster: --destructive-calls-per-minute',
+    runbook: 'waiting-nodes.md',
+  },
+  'release-paused': {
+    effect: 'nothing',
+    says: ({ node, excessIPs }) => `${node} could give ${addresses(excessIPs)} back: that is paused`,
+    todo: 'Where it should go on: take away the annotation of its CiliumNode, or the switch of the cluster (--pause-destructive)',
     runbook: 'waiting-nodes.md',
   },
   'subnet-has-room': {

@@ -106,7 +106,7 @@ describe('what the queues of the controller say', () => {
       2,
       undefined,
     ])
-    // One is under way or about to be, one more is urgent.
+    // Nothing has begun yet, and one task is urgent.
     expect(queue.urgentSize).toBe(1)
     first.resolve()
     await Promise.all(done)

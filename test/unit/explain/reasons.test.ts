@@ -350,6 +350,22 @@ const CASES: readonly (Case & { readonly title: string })[] = [
     chain: ['release-deferred'],
   },
   {
+    title: 'has too many addresses, and giving back is paused',
+    options: {
+      config: { releaseExcessIPs: true },
+      provider: { limits: { adapters: 3, ipv4: 30, firstInterfaceIndex: 0 } },
+      agentDelayMs: 1_000,
+    },
+    play: async (world) => {
+      await joinKnown(world, { annotations: { 'ipam.berth.io/pause-destructive': 'true' } })
+      world.fleet.use(NODE, 8)
+      await world.fleet.advance(1_000)
+      world.fleet.use(NODE, 0)
+      await world.fleet.advance(1_000)
+    },
+    chain: ['release-paused'],
+  },
+  {
     title: 'a pod on a node that waits',
     play: async (world) => {
       world.pods.set(POD, HELD_POD)
