@@ -50,7 +50,7 @@ describe('berth fleet --cloud azure', { timeout: TIMEOUT_MS }, () => {
   test.each(SCENARIO_NAMES.filter((name) => name !== 'cold-start'))(
     '%s settles, and keeps its invariants',
     async (name) => {
-      const { report, violations, isSettled } = await run(name, 10)
+      const { report, violations, isSettled } = await run(name, 6)
       expect(violations).toEqual([])
       expect(isSettled).toBe(true)
       expect(report.makespanSeconds).not.toBeNull()

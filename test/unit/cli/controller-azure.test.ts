@@ -2,9 +2,9 @@ import { execFile } from 'node:child_process'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { createAzureSimulator, inProcessHTTPClient } from '../../../simulators/azure/index.ts'
-import type { AzureSimulator } from '../../../simulators/azure/index.ts'
+import type { AzureSimulator, AzureSimulatorOptions } from '../../../simulators/azure/index.ts'
 import { openAzure } from '../../../src/cli/controller-azure.ts'
 import type { AzureAccess } from '../../../src/cli/controller-azure.ts'
 import { azureMetadata } from '../../../src/cli/controller-metadata.ts'
@@ -14,6 +14,7 @@ import { ConfigError } from '../../../src/ipam/errors.ts'
 import { UNMEASURED } from '../../conformance/adapters/aws-node.ts'
 import { RecordingLog } from '../../support/fake-fleet.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
+import { ControllerWorld } from './controller-world.ts'
 
 const credential = { getToken: () => Promise.resolve({ token: 'berth', expiresOnTimestamp: Number.MAX_SAFE_INTEGER }) }
 
@@ -137,6 +138,55 @@ describe('the Azure subscription of a controller', () => {
     expect(() => cloud.setBudgetTable({ 'subscription-write': { size: 1, refillPerSecond: 1 } })).toThrow(
       'did you mean subscription-writes?',
     )
+  })
+})
+
+describe('a controller on Azure', () => {
+  let world: ControllerWorld | undefined
+  afterEach(() => world?.close())
+
+  const FLAGS = ['--ipam=azure', '--azure-environment=AzurePublicCloud']
+  function start(options: AzureSimulatorOptions) {
+    const simulator = createAzureSimulator({ throttle: 'none', ...options })
+    const { subscriptionID, resourceGroup } = simulator.settings
+    world = new ControllerWorld()
+    const flags = [...FLAGS, `--azure-subscription-id=${subscriptionID}`, `--azure-resource-group=${resourceGroup}`]
+    const azure = { credential, httpClient: inProcessHTTPClient(simulator.router) }
+    return { simulator, started: world.startController(flags, { azure }) }
+  }
+
+  test('leads, and is ready', async () => {
+    const { simulator, started } = start({})
+    const controller = await started
+    await vi.waitFor(() => expect(controller.manager?.instancesAPIIsReady()).toBe(true))
+    expect(Object.keys(simulator.calls.report().callers)).toEqual(['berth'])
+    const metrics = await (await fetch(`${controller.telemetryURL}/metrics`)).text()
+    expect(metrics).toContain('cilium_operator_azure_api_duration_seconds')
+  })
+
+  test.each(['AuthorizationFailed', 'InvalidAuthenticationToken'] as const)(
+    'whose identity is refused (%s) ends, and says what to look at',
+    async (kind) => {
+      const { started } = start({ denied: { berth: kind } })
+      const end = await (await started).ended
+      expect(end.message).toContain(kind)
+      expect(end.message).toContain('Check the identity')
+      expect(end.message).toContain('deploy/azure')
+    },
+  )
+
+  test('whose group does not exist says so, and tries again', async () => {
+    world = new ControllerWorld()
+    const simulator = createAzureSimulator({ throttle: 'none' })
+    const { subscriptionID } = simulator.settings
+    const flags = [...FLAGS, `--azure-subscription-id=${subscriptionID}`, '--azure-resource-group=nodse']
+    const azure = { credential, httpClient: inProcessHTTPClient(simulator.router) }
+    await world.startController(flags, { azure })
+    await vi.waitFor(() => {
+      const line = world?.logged.find(({ message }) => message.includes('trying again'))
+      expect(String(line?.fields['error'])).toContain('ResourceGroupNotFound')
+      expect(String(line?.fields['error'])).toContain('nodse')
+    })
   })
 })
 
