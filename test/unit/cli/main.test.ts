@@ -71,6 +71,8 @@ describe('berth controller', () => {
 
   test('refuses a mode that is not built before it looks for anything else', async () => {
     expect(await main(['controller', '--ipam', 'alibabacloud'])).toBe(2)
-    expect(err).toMatch(/^berth controller: --ipam alibabacloud is not served by this build; it serves: eni, azure[^\n]*\n$/)
+    expect(err).toMatch(
+      /^berth controller: --ipam alibabacloud is not served by this build; it serves: eni, azure[^\n]*\n$/,
+    )
   })
 })
