@@ -77,7 +77,7 @@ export class AzureNode implements NodeOperations {
   readonly prefixes?: PrefixOperations
   readonly cidrs?: CIDROperations
   readonly staticIP: StaticIPOperations = {
-    allocateStaticIP: (tags, context) => {
+    allocateStaticIP: async (tags, context) => {
       const machine = parseMachineID(this.#instanceID)
       if (machine === undefined) throw new InstanceNotFoundError(this.#instanceID)
       const { api, config, writer } = this.#deps
