@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
+import { parseExplainCommand } from '../src/cli/explain.ts'
 import { parseFleetOptions } from '../src/cli/fleet-options.ts'
 import { parseUpOptions } from '../src/cli/up-options.ts'
 import { loadConfig } from '../src/config/load.ts'
@@ -35,6 +36,7 @@ function understand(command: string): void {
   const [name, ...options] = args
   if (name === 'fleet') parseFleetOptions(options)
   else if (name === 'controller') loadConfig(options, {})
+  else if (name === 'explain') parseExplainCommand(options)
   else throw new Error(`no check for the command '${name}' of the README`)
 }
 
