@@ -240,9 +240,9 @@ export class ARMCaller {
 
   /** @throws CloudAPIError for a URL of another host: our token must not travel there */
   #absolute({ operation, url }: ARMCall): string {
-    const { endpoint } = this.#deps.client
+    const { endpoint, audience = endpoint } = this.#deps.client
     if (url.startsWith('/')) return `${endpoint}${url}`
-    if (isOwnURL(url, endpoint)) return url
+    if (isOwnURL(url, endpoint) || isOwnURL(url, audience)) return url
     throw unusableAnswer(operation, 'link to the same host')
   }
 }

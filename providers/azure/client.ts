@@ -40,6 +40,8 @@ export interface ARMResponse {
 export interface ARMClient {
   /** Base URL, without a slash at the end. */
   readonly endpoint: string
+  /** Base URL of the cloud itself, where the endpoint is another way to it: links in answers lead there. */
+  readonly audience?: string
   /** @throws what the transport throws when there is no answer; the credential's error when there is no token */
   send(request: ARMRequest): Promise<ARMResponse>
 }
@@ -48,6 +50,8 @@ export interface ARMClientOptions {
   /** Base URL of Resource Manager, e.g. `https://management.azure.com`. Plain HTTP on loopback only. */
   readonly endpoint: string
   readonly credential: AzureCredential
+  /** Whom tokens are for: the cloud's own base URL where the endpoint is a way to it, such as a proxy. Absent: the endpoint. */
+  readonly audience?: string
   /** Answers in process; absent: over HTTP, with the proxy that the environment names. */
   readonly httpClient?: HttpClient
   /** In front of the SDK's own user agent, e.g. `berth/1.0.0`. */
@@ -64,9 +68,10 @@ const REQUEST_TIMEOUT_MS = 60_000
  * @throws TypeError for an endpoint that is neither https nor on loopback: a token must not travel in the clear
  */
 export function createARMClient(options: ARMClientOptions): ARMClient {
-  const endpoint = options.endpoint.replace(/\/+$/, '')
+  const endpoint = withoutSlash(options.endpoint)
   const isPlain = isPlainLoopback(endpoint)
-  const scopes = [`${endpoint}/.default`]
+  const audience = withoutSlash(options.audience ?? endpoint)
+  const scopes = [`${audience}/.default`]
   const pipeline = createPipelineFromOptions({
     ...(options.userAgent !== undefined && { userAgentOptions: { userAgentPrefix: options.userAgent } }),
   })
@@ -80,6 +85,7 @@ export function createARMClient(options: ARMClientOptions): ARMClient {
   const httpClient = options.httpClient ?? createDefaultHttpClient()
   return {
     endpoint,
+    audience,
     async send({ method, url, body, ifMatch, signal }) {
       const request = createPipelineRequest({
         url,
@@ -97,6 +103,10 @@ export function createARMClient(options: ARMClientOptions): ARMClient {
       return answerOf(await pipeline.sendRequest(httpClient, request))
     },
   }
+}
+
+function withoutSlash(url: string): string {
+  return url.replace(/\/+$/, '')
 }
 
 function answerOf({ status, headers, bodyAsText }: PipelineResponse): ARMResponse {

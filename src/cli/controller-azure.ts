@@ -54,6 +54,7 @@ export async function openAzure(dependencies: AzureDependencies): Promise<Cloud>
   const endpoint = azure.resourceManagerEndpoint === '' ? environment.endpoint : azure.resourceManagerEndpoint
   const client = checkedClient(provider.createARMClient, {
     endpoint,
+    audience: environment.endpoint,
     credential: access.credential ?? (await identityOf(config, access.authorityHost ?? environment.authorityHost)),
     userAgent: `berth/${programVersion()}`,
     ...(access.httpClient !== undefined && { httpClient: access.httpClient }),

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { ARMCaller, isOwnURL } from '../../../../providers/azure/arm-caller.ts'
+import type { ARMClient } from '../../../../providers/azure/client.ts'
 import type { CallContext } from '../../../../src/runtime/call-priority.ts'
 import type { BudgetRequest } from '../../../../src/budget/contracts.ts'
 import { seededRandom } from '../../../../src/runtime/random.ts'
@@ -12,14 +13,14 @@ const LIST = { operation: 'Interfaces.List', url: '/nics?api-version=1' } as con
 const GET = { operation: 'Interfaces.Get', url: '/nics/a?api-version=1' } as const
 const PUT = { operation: 'Interfaces.CreateOrUpdate', url: '/nics/a?api-version=1', document: {} } as const
 
-function makeCaller(respond: ARMResponder) {
+function makeCaller(respond: ARMResponder, client?: ARMClient) {
   const clock = new ManualClock()
   const arm = new ScriptedARM(respond)
   const requests: BudgetRequest[] = []
   const observed: string[] = []
   const measured: string[] = []
   const caller = new ARMCaller({
-    client: arm.client,
+    client: client ?? arm.client,
     budget: {
       run: (request, call) => {
         requests.push(request)
@@ -62,6 +63,17 @@ describe('a list', () => {
       { bucket: 'Microsoft.Network/reads', cost: 1 },
     ])
     expect(measured).toEqual(['Interfaces.List OK false'])
+  })
+
+  test('follows links to the cloud itself where the endpoint is another way to it', async () => {
+    const arm = new ScriptedARM(pages)
+    const { caller, arm: direct } = makeCaller(pages, {
+      ...arm.client,
+      endpoint: 'https://proxy',
+      audience: arm.client.endpoint,
+    })
+    expect(await caller.list(LIST, CONTEXT)).toHaveLength(2)
+    expect([arm.requests.length, direct.requests.length]).toEqual([3, 0])
   })
 
   test('takes our token to no other host', async () => {

@@ -8,7 +8,7 @@ import { createAzureSimulator } from '../../../../simulators/azure/index.ts'
 const { signal } = new AbortController()
 
 /** A client over a wire that records, and answers with these statuses in turn. */
-function makeClient(endpoint: string, statuses: readonly number[] = [200]) {
+function makeClient(endpoint: string, statuses: readonly number[] = [200], audience?: string) {
   const sent: PipelineRequest[] = []
   const scopes: unknown[] = []
   const httpClient: HttpClient = {
@@ -28,6 +28,7 @@ function makeClient(endpoint: string, statuses: readonly number[] = [200]) {
       },
     },
     httpClient,
+    ...(audience !== undefined && { audience }),
     userAgent: 'berth/1.2.3',
   })
   return { client, sent, scopes }
@@ -45,6 +46,13 @@ describe('a request', () => {
     expect(sent[0]?.headers.get('authorization')).toBe('Bearer secret')
     expect(sent[0]?.headers.get('if-match')).toBe('"4"')
     expect(sent[0]?.headers.get('user-agent')).toMatch(/^berth\/1\.2\.3/)
+  })
+
+  test('by another way to the cloud has a token for the cloud', async () => {
+    const { client, scopes } = makeClient('https://proxy.example.com', [200], 'https://management.azure.com/')
+    await client.send({ method: 'GET', url: 'https://proxy.example.com/x', signal })
+    expect(scopes).toEqual([['https://management.azure.com/.default']])
+    expect(client.audience).toBe('https://management.azure.com')
   })
 
   test.each([429, 500, 503])('that is answered %i is not sent again', async (status) => {
