@@ -21,6 +21,8 @@ const MIN_INTERVAL_MS = 10
 /** A write that failed is tried again after this, doubling (ms). The reference waits for the next resync, up to a minute. */
 const FIRST_RETRY_MS = 2_000
 const LONGEST_RETRY_MS = 60_000
+/** Longest such wait where others only wrote first (ms): pods may wait for what could not be written. */
+const LONGEST_CONFLICT_RETRY_MS = 4_000
 
 const NO_ADDRESSES: AllocationMap = new Map()
 
@@ -149,7 +151,10 @@ export class Publisher {
     // A write without an answer may have had its effect.
     if (result.hasWritten || result.kind === 'failed') this.#rememberWritten(state.resource, wanted)
     this.#adopt(result.seen, seen, result.kind === 'done')
-    if (result.kind === 'failed') return this.#retryLater(result.error, name)
+    if (result.kind === 'failed') {
+      const longestMs = result.isConflict ? LONGEST_CONFLICT_RETRY_MS : LONGEST_RETRY_MS
+      return this.#retryLater(result.error, longestMs, name)
+    }
     this.#failureCount = 0
     this.#failure = ''
     this.#publishedRevision = revision
@@ -219,11 +224,11 @@ export class Publisher {
     if (hasAgentSpoken) this.#node.evaluate('agent spoke')
   }
 
-  #retryLater(error: Error, node: string): void {
+  #retryLater(error: Error, longestMs: number, node: string): void {
     this.#failureCount += 1
     this.#failure = error.message
     this.#node.writeFailed()
-    const retryMs = Math.min(FIRST_RETRY_MS * 2 ** (this.#failureCount - 1), LONGEST_RETRY_MS)
+    const retryMs = Math.min(FIRST_RETRY_MS * 2 ** (this.#failureCount - 1), longestMs)
     const waitMs = retryMs * (0.5 + this.#services.random.next() / 2)
     this.#services.log.warn(
       { node, error, attempt: this.#failureCount, delayMs: waitMs },

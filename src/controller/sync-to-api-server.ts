@@ -15,11 +15,21 @@ export interface PublicationInput {
   readonly signal: AbortSignal
 }
 
+/** Why nothing more was written. */
+interface PublicationFailure {
+  readonly kind: 'failed'
+  readonly seen: CiliumNode
+  readonly error: Error
+  /** The API server is well; others wrote first each time. */
+  readonly isConflict: boolean
+  readonly hasWritten: boolean
+}
+
 /** `seen` is the newest version that the sync came to know. */
 export type PublicationResult =
   | { readonly kind: 'done'; readonly seen: CiliumNode; readonly hasWritten: boolean }
   | { readonly kind: 'gone' }
-  | { readonly kind: 'failed'; readonly seen: CiliumNode; readonly error: Error; readonly hasWritten: boolean }
+  | PublicationFailure
 
 /**
  * Brings a node's resource up to date: first the status, then the spec, so that no agent ever sees an address without knowing
@@ -40,7 +50,7 @@ export async function syncToAPIServer(input: PublicationInput): Promise<Publicat
 
 type PhaseResult =
   | { readonly kind: 'done'; readonly seen: CiliumNode; readonly hasWritten: boolean; readonly isGone: boolean }
-  | { readonly kind: 'failed'; readonly seen: CiliumNode; readonly hasWritten: boolean; readonly error: Error }
+  | PublicationFailure
 
 async function runPhase(
   { apiServer, signal }: PublicationInput,
@@ -48,7 +58,7 @@ async function runPhase(
   write: (seen: CiliumNode) => Promise<WriteResult>,
 ): Promise<PhaseResult> {
   let seen = first
-  let error = new Error(`CiliumNode ${first.name} kept changing while it was written`)
+  let error: Error | undefined
   for (let attempt = 0; attempt < ATTEMPTS_PER_PHASE; attempt++) {
     try {
       const result = await write(seen)
@@ -67,7 +77,9 @@ async function runPhase(
       error = asError(cause)
     }
   }
-  return { kind: 'failed', seen, hasWritten: false, error }
+  const isConflict = error === undefined
+  error ??= new Error(`CiliumNode ${first.name} kept changing while it was written`)
+  return { kind: 'failed', seen, hasWritten: false, error, isConflict }
 }
 
 function asError(cause: unknown): Error {

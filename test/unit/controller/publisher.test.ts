@@ -83,6 +83,15 @@ describe('publishing a node', () => {
     expect(fleet.read().spec.ipam.pool?.size).toBe(12)
   })
 
+  test('comes back within seconds however often others wrote first', async () => {
+    const fleet = await withNode()
+    fleet.apiServer.fail('updateStatus', ...Array.from({ length: 12 }, () => 'conflict' as const))
+    fleet.use('node-1', 4)
+    await fleet.advance(5 * 4_000 + 2_000)
+    expect(fleet.log.count('Unable to write a CiliumNode')).toBe(6)
+    expect(fleet.read().spec.ipam.pool?.size).toBe(12)
+  })
+
   test('puts back what somebody removed from our fields', async () => {
     const fleet = await withNode()
     const before = fleet.read().spec.ipam.pool
