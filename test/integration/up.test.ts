@@ -127,7 +127,7 @@ describe('berth up', () => {
 
   test.each([
     { args: ['--node', '3'], message: 'unknown option --node; did you mean --nodes?' },
-    { args: ['--cloud', 'azure'], message: '--cloud azure: not built yet; built are aws' },
+    { args: ['--cloud', 'alibabacloud'], message: '--cloud alibabacloud: not built yet; built are aws, azure' },
     { args: ['--instance-type', 'm5.huge'], message: 'instance type m5.huge is not known to the EC2 simulator' },
     { args: ['--pods-per-node', '28'], message: '28 pods per node: an instance of type m5.large takes 27' },
   ])(
