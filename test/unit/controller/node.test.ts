@@ -1,4 +1,6 @@
 import { describe, expect, test, vi } from 'vitest'
+import { packResource } from '../../../src/ipam/seen-resource.ts'
+import { usedMap } from '../../support/builders.ts'
 import { FakeFleet } from '../../support/fake-fleet.ts'
 
 async function served(config: ConstructorParameters<typeof FakeFleet>[0] = {}): Promise<FakeFleet> {
@@ -53,6 +55,26 @@ describe('the accessors of a node', () => {
     for (const name of ['node-1', 'node-2']) expect(fleet.node(name).evaluate('test')).toBe(false)
     expect(parse).not.toHaveBeenCalled()
     parse.mockRestore()
+  })
+
+  test('a version that our own write was answered with tells the provider nothing new', async () => {
+    const fleet = await served()
+    const told = vi.spyOn(fleet.node().ops()!, 'updatedNode')
+    fleet.manager.upsert(fleet.read())
+    expect(told).not.toHaveBeenCalled()
+    fleet.use('node-1', 3)
+    expect(told).toHaveBeenCalledTimes(1)
+    expect(fleet.node().stats().ipv4.usedIPs).toBe(3)
+  })
+
+  test('what its agent changed in such a version is told', async () => {
+    const fleet = await served()
+    const told = vi.spyOn(fleet.node().ops()!, 'updatedNode')
+    const seen = fleet.read()
+    const version = { ...seen, resourceVersion: '1000', status: { ...seen.status, used: usedMap(2) } }
+    fleet.node().apply({ kind: 'published', resource: packResource(version, fleet.node().state.resource), nowMs: 0 })
+    for (const _ of [1, 2]) fleet.manager.upsert(version)
+    expect(told).toHaveBeenCalledTimes(1)
   })
 
   test('setRunning stops and resumes it', async () => {

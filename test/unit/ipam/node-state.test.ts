@@ -242,3 +242,48 @@ test('what was published becomes the resource, and completed releases are forgot
   expect(published.resource?.resourceVersion).toBe('9')
   expect(published.revision).toBe(state.revision)
 })
+
+describe('a look that finds nothing new', () => {
+  const base = after([seen(), refreshed({ availableIPs: 8, neededIPs: 2 }, 100)])
+
+  test('leaves the very same state', () => {
+    expect(reduce(base, refreshed({ availableIPs: 8, neededIPs: 2 }, 900))).toBe(base)
+  })
+
+  const numbers = {
+    usedIPs: 1,
+    availableIPs: 9,
+    neededIPs: 3,
+    excessIPs: 1,
+    capacity: 1,
+    remainingInterfaces: 1,
+    interfaceCandidates: 1,
+  }
+  test.each(Object.entries(numbers))('is none when %s is another', (name, count) => {
+    const after = reduce(base, refreshed({ availableIPs: 8, neededIPs: 2, [name]: count }, 900))
+    expect(after.statistics.ipv4).toMatchObject({ [name]: count })
+  })
+
+  test.each<{ readonly name: string; readonly change: Partial<Statistics> }>([
+    { name: 'prefixes of IPv6', change: { ipv6: { availablePrefixes: 1, neededPrefixes: 0 } } },
+    { name: 'prefixes of IPv6 needed', change: { ipv6: { availablePrefixes: 0, neededPrefixes: 1 } } },
+    { name: 'free slots', change: { emptyInterfaceSlots: 1 } },
+    { name: 'the public address', change: { assignedStaticIP: '203.0.113.1' } },
+  ])('is none when $name changed', ({ change }) => {
+    const numbers = { ...statistics({ availableIPs: 8, neededIPs: 2 }), ...change }
+    const event: NodeEvent = {
+      kind: 'refreshed',
+      statistics: numbers,
+      generation: 'crd-pool',
+      cidrs: undefined,
+      nowMs: 9,
+    }
+    expect(reduce(base, event).statistics).toBe(numbers)
+  })
+
+  test('is none when the view was lost before', () => {
+    const lost = reduce(base, { kind: 'limitsUnknown', instanceType: 'm5.large', nowMs: 200 })
+    const back = reduce(lost, refreshed({ availableIPs: 8, neededIPs: 2 }, 900))
+    expect([back.view.kind, back.revision > lost.revision]).toEqual(['known', true])
+  })
+})
