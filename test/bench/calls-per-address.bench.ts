@@ -6,7 +6,7 @@ import { runBench } from './harness.ts'
 import type { Bench } from './harness.ts'
 
 /**
- * A fleet's first day: 1,000 nodes join, are stocked, and live for 24 hours while pods come and go, 5 a second. Calls for each address
+ * A fleet's first day: 1,000 nodes join, are stocked, and live for 24 hours while pods come and go, 17 a day on each node. Calls for each address
  * that is open to pods at the end.
  */
 
@@ -19,7 +19,7 @@ const SECONDARY_FLOOR = 110
 const day = (floors: readonly number[]) => ({
   podsPerNode: 10,
   nodeIPAM: floors.map((floor) => ({ 'min-allocate': floor })),
-  steps: ['startController', { join: 'all' }, { churn: { podsPerSecondAndNode: 0.005, for: '24h' } }],
+  steps: ['startController', { join: 'all' }, { churn: { podsPerSecondAndNode: 0.0002, for: '24h' } }],
 })
 
 async function measure(

@@ -8,7 +8,7 @@ import type { SoakResult, SoakTask } from './messages.ts'
 /** Plays of shorter lists after a failure (count). */
 const SHRINK_ATTEMPTS = 200
 /** Every so many tasks the memory of the process is looked at: a collection takes a tenth of a run. */
-const TASKS_PER_LOOK = 25
+const TASKS_PER_LOOK = 10
 /** Nodes of a long churn, and looks at its memory (counts). */
 const CHURN_NODES = 8
 const CHURN_LOOKS = 8
