@@ -92,6 +92,7 @@ export function withoutConfigurations(
  * after all. Those that something has made usable since stay. An interface tells the state of each configuration; a model is as its
  * last write left it, so that only one that is still failed can have them.
  *
+ * @param names of configurations that no pod can have (`UnfinishedNames`)
  * @returns undefined when there is nothing to take away
  */
 export function withoutUnfinished(

@@ -14,6 +14,7 @@ import { OperationFollower } from './operation-follower.ts'
 import { PrefixSupply } from './prefix-supply.ts'
 import { instanceIDOf } from './resource-id.ts'
 import { SubnetCache } from './subnet-cache.ts'
+import { UnfinishedNames } from './unfinished-names.ts'
 import type { AzureProviderConfig } from './types.ts'
 
 export { AZURE_BUCKETS } from './buckets.ts'
@@ -60,8 +61,19 @@ export function createAzureProvider(config: AzureProviderConfig, deps: AzureProv
   const follower = new OperationFollower({ api, clock, pollIntervalMs, operationTimeoutMs })
   const writer = new DocumentWriter({ api, follower, clock, random, log })
   const subnets = new SubnetCache({ api, profile, subnetIDsFilter, clock, log, signal })
-  const instances = new InstancesManager({ api, subnets, clock, log, signal })
-  const writes = new InterfaceWrites({ api, writer, instances, subnets, clock, random, log, guard: deps.guard })
+  const unfinished = new UnfinishedNames()
+  const instances = new InstancesManager({ api, subnets, unfinished, clock, log, signal })
+  const writes = new InterfaceWrites({
+    api,
+    writer,
+    instances,
+    subnets,
+    unfinished,
+    clock,
+    random,
+    log,
+    guard: deps.guard,
+  })
   const prefixSupply = new PrefixSupply(clock)
   const nodeDependencies = { config, api, instances, subnets, writer, writes, prefixSupply, log }
 

@@ -13,6 +13,7 @@ import { keyOf, parseMachineID } from './resource-id.ts'
 import { isIdenticalInterface, isSameInterface } from './same-interface.ts'
 import type { SubnetCache } from './subnet-cache.ts'
 import type { NIC } from './types.ts'
+import type { UnfinishedNames } from './unfinished-names.ts'
 
 type Interfaces = ReadonlyMap<string, NIC>
 /** Interfaces as a listing shows them, by instance and ID. */
@@ -35,6 +36,8 @@ const STANDALONE_GROUP = 'standalone'
 export interface InstancesManagerDependencies {
   readonly api: AzureAPI
   readonly subnets: SubnetCache
+  /** Is told of every interface that is taken over; absent: nobody wants to know. */
+  readonly unfinished?: Pick<UnfinishedNames, 'seen'>
   readonly clock: Clock
   readonly log: Logger
   /** Ends reads that several instances share. */
@@ -304,6 +307,7 @@ export class InstancesManager {
   /** Our own record where it says the same: most of a sync then compares by identity. */
   #recordOf(nic: NIC, previous: NIC | undefined): NIC {
     const record = this.#withCIDR(nic, previous)
+    this.#deps.unfinished?.seen(record)
     return previous !== undefined && isIdenticalInterface(previous, record) ? previous : record
   }
 

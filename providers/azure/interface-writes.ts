@@ -23,19 +23,18 @@ import { configurationsToRelease } from './plan-release.ts'
 import { keyOf, parseMachineID } from './resource-id.ts'
 import type { SubnetCache } from './subnet-cache.ts'
 import type { IPConfiguration, NIC } from './types.ts'
+import type { UnfinishedNames } from './unfinished-names.ts'
 
 /** Reads after a write until its addresses are shown as usable (count), and the wait between them (ms). */
 const MAX_READBACKS = 4
 const READBACK_MS = 2000
-/** Interfaces whose failed writes are remembered (count). What is forgotten takes a slot until the interface goes. */
-const MAX_UNFINISHED = 10_000
-const NO_NAMES: ReadonlySet<string> = new Set()
 
 export interface InterfaceWritesDependencies {
   readonly api: AzureAPI
   readonly writer: DocumentWriter
   readonly instances: InstancesManager
   readonly subnets: SubnetCache
+  readonly unfinished: UnfinishedNames
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger
@@ -58,8 +57,6 @@ export interface InterfaceOfNode {
  */
 export class InterfaceWrites {
   readonly #deps: InterfaceWritesDependencies
-  /** Interface ID → names of configurations whose write failed since the last one that did not. */
-  readonly #unfinished = new Map<string, ReadonlySet<string>>()
 
   constructor(deps: InterfaceWritesDependencies) {
     this.#deps = deps
@@ -77,25 +74,24 @@ export class InterfaceWrites {
     added: { readonly count: number; readonly subnetID: string; readonly arePrefixes: boolean },
     context: CallContext,
   ): Promise<number> {
-    const { api, instances, random, subnets, writer } = this.#deps
+    const { api, instances, random, subnets, unfinished, writer } = this.#deps
     const { instanceID, interfaceID } = where
     const target = api.targetOf(interfaceID, parseMachineID(instanceID))
     const place = this.#placeOf(where, target)
     const names = newConfigurationNames(added.count, random)
-    const unfinished = this.#unfinished.get(interfaceID) ?? NO_NAMES
     const edit: DocumentChange['edit'] = (document) => {
-      const tidied = withoutUnfinished(document, place, unfinished)
+      const tidied = withoutUnfinished(document, place, unfinished.of(interfaceID))
       return withConfigurations(tidied ?? document, place, { ...added, names }) ?? tidied
     }
     try {
       await writer.change(target, { edit }, context)
     } catch (error) {
-      this.#rememberUnfinished(interfaceID, names)
+      unfinished.remember(interfaceID, names)
       throw error
     } finally {
       instances.noteWrite(instanceID)
     }
-    this.#unfinished.delete(interfaceID)
+    unfinished.forget(interfaceID)
     const addressCount = await this.#readBack(where, target, new Set(names), context)
     subnets.adjustFreeAddresses(added.subnetID, -addressCount)
     return addressCount
@@ -135,11 +131,6 @@ export class InterfaceWrites {
     instances.recordReleased(instanceID, interfaceID, covered)
     subnets.adjustFreeAddresses(nic.subnet.id, covered.size)
     return covered
-  }
-
-  #rememberUnfinished(interfaceID: string, names: readonly string[]): void {
-    if (this.#unfinished.size >= MAX_UNFINISHED) this.#unfinished.clear()
-    this.#unfinished.set(interfaceID, new Set([...(this.#unfinished.get(interfaceID) ?? []), ...names]))
   }
 
   #admission(

@@ -3,6 +3,7 @@ import { AzureAPI } from '../../../../providers/azure/api.ts'
 import { ARMCaller } from '../../../../providers/azure/arm-caller.ts'
 import { InstancesManager } from '../../../../providers/azure/instances.ts'
 import { SubnetCache } from '../../../../providers/azure/subnet-cache.ts'
+import type { NIC } from '../../../../providers/azure/types.ts'
 import type { JSONObject } from '../../../../src/ipam/types.ts'
 import type { CallContext } from '../../../../src/runtime/call-priority.ts'
 import { seededRandom } from '../../../../src/runtime/random.ts'
@@ -76,7 +77,9 @@ function makeWorld(scaleSets: readonly JSONObject[] = [{ name: 'np1' }]) {
   const api = new AzureAPI(caller, { subscriptionID: '00000000-0000-0000-0000-0000000000aa', resourceGroup: 'nodes' })
   const { signal } = new AbortController()
   const subnets = new SubnetCache({ api, profile: 'latest', subnetIDsFilter: [], clock, log: SILENT, signal })
-  const instances = new InstancesManager({ api, subnets, clock, log: SILENT, signal })
+  const seen: string[] = []
+  const unfinished = { seen: (shown: NIC) => void seen.push(shown.id) }
+  const instances = new InstancesManager({ api, subnets, unfinished, clock, log: SILENT, signal })
   const setList = (path: string, list: readonly JSONObject[] | ScriptedAnswer): void =>
     void lists.set(path.toLowerCase(), list)
   const setDocument = (path: string, document: JSONObject | ScriptedAnswer): void =>
@@ -107,6 +110,8 @@ function makeWorld(scaleSets: readonly JSONObject[] = [{ name: 'np1' }]) {
       return resolve
     },
     driven,
+    /** Interfaces that were told of as usable or not, since the last call. */
+    told: () => seen.splice(0),
     /** Names of what was asked for since the last call. */
     asked: () => arm.requests.splice(0).map(({ path }) => path.slice(GROUP.length + 1)),
     addresses: (instanceID: string) =>
@@ -317,6 +322,20 @@ describe('what was read before a write of ours ended', () => {
     expect(world.addresses(id(0))).toEqual(['10.0.0.4', '10.0.0.9'])
     expect(world.instances.syncedAtMs(id(0))).toBe(1000)
   })
+})
+
+test('every interface that is taken over is told of, whatever read showed it', async () => {
+  const world = makeWorld()
+  world.setScaleSet('np1', [nic(machine(0), ['10.0.0.4'])])
+  world.setStandalone([nic(VM, ['10.0.0.6'])])
+  await world.driven(world.instances.resync(CONTEXT))
+  expect(world.told().toSorted()).toEqual([`${machine(0)}/networkInterfaces/np1`, VM_NIC])
+  world.setMachine(machine(0), [nic(machine(0), ['10.0.0.4'])])
+  await world.driven(world.instances.instanceSync(id(0), CONTEXT))
+  expect(world.told()).toEqual([`${machine(0)}/networkInterfaces/np1`])
+  world.setDocument(VM_NIC, nic(VM, ['10.0.0.6', '10.0.0.7']))
+  await world.driven(world.instances.readInterface(VM.toLowerCase(), VM_NIC, CONTEXT))
+  expect(world.told()).toEqual([VM_NIC])
 })
 
 describe('what a node’s own status tells', () => {
