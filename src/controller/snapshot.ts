@@ -215,6 +215,8 @@ function prepareAllocation(
     }
   } catch (error) {
     if (error instanceof LimitsNotFoundError) return { action: undefined, limitsUnknownOf: error.instanceType }
+    // Gone from the inventory since the state was made: the next look at it tells.
+    if (error instanceof InstanceNotFoundError) return { action: undefined }
     throw error
   }
 }

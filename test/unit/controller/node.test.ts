@@ -1,6 +1,7 @@
 import { describe, expect, test, vi } from 'vitest'
 import { packResource } from '../../../src/ipam/seen-resource.ts'
 import { usedMap } from '../../support/builders.ts'
+import { InstanceNotFoundError } from '../../../src/ipam/errors.ts'
 import { FakeFleet } from '../../support/fake-fleet.ts'
 
 async function served(config: ConstructorParameters<typeof FakeFleet>[0] = {}): Promise<FakeFleet> {
@@ -139,6 +140,23 @@ describe('a defect in the pass of one node', () => {
     await fleet.advance(61_000)
     expect(fleet.node('node-1').stats().ipv4.neededIPs).toBe(0)
   })
+})
+
+test('an instance that left the inventory between two looks is no defect', async () => {
+  const fleet = await served()
+  const operations = fleet.node().ops()!
+  const prepare = operations.prepareIPAllocation.bind(operations)
+  let looks = 0
+  operations.prepareIPAllocation = () => {
+    if (looks++ === 0) throw new InstanceNotFoundError('i-node-1')
+    return prepare()
+  }
+  fleet.use('node-1', 4)
+  await fleet.advance(1_000)
+  expect(looks).toBeGreaterThan(0)
+  expect(fleet.log.count('A maintenance pass failed by a defect')).toBe(0)
+  await fleet.advance(61_000)
+  expect(fleet.node('node-1').stats().ipv4.neededIPs).toBe(0)
 })
 
 describe('max-allocate above the ceiling of the instance', () => {
