@@ -39,8 +39,23 @@ export function placeInQueue(call: QueuedTurn, queue: readonly QueuedTurn[], rul
   return { ahead: before.length, behind: queue.length - before.length - 1, tokens }
 }
 
-/** Plays the queue until it is the call's turn. */
-function servedBefore(call: QueuedTurn, queue: readonly QueuedTurn[], rules: QueueRules): readonly QueuedTurn[] {
+/** Where every call of the queue stands, by sequence: one play of the queue for all who ask at the same moment. */
+export function placesInQueue(queue: readonly QueuedTurn[], rules: QueueRules): ReadonlyMap<number, PlaceInQueue> {
+  const places = new Map<number, PlaceInQueue>()
+  let tokens = 0
+  for (const turn of servedBefore(undefined, queue, rules)) {
+    tokens += turn.tokens
+    places.set(turn.sequence, { ahead: places.size, behind: queue.length - places.size - 1, tokens })
+  }
+  return places
+}
+
+/** Plays the queue until it is the call's turn, or to its end. */
+function servedBefore(
+  call: QueuedTurn | undefined,
+  queue: readonly QueuedTurn[],
+  rules: QueueRules,
+): readonly QueuedTurn[] {
   const byUrgency = queue.toSorted((a, b) => a.rank - b.rank || a.sequence - b.sequence)
   const byDeadline = queue.toSorted((a, b) => a.deadlineMs - b.deadlineMs || a.sequence - b.sequence)
   const served = new Set<QueuedTurn>()
@@ -62,7 +77,7 @@ function servedBefore(call: QueuedTurn, queue: readonly QueuedTurn[], rules: Que
     const isOverdueTurn =
       turns >= rules.turnsByClass && oldest.deadlineMs <= rules.timeOf(Math.max(1, tokens + oldest.tokens))
     const turn = isOverdueTurn ? oldest : first
-    if (turn.sequence === call.sequence) return [...served]
+    if (turn.sequence === call?.sequence) return [...served]
     turns = isOverdueTurn ? 0 : turns + 1
     tokens += turn.tokens
     served.add(turn)

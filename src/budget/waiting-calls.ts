@@ -1,7 +1,7 @@
 import { CALL_PRIORITIES } from '../runtime/call-priority.ts'
 import type { CallPriority } from '../runtime/call-priority.ts'
 import type { BucketCharge } from './contracts.ts'
-import { placeInQueue } from './forecast.ts'
+import { placeInQueue, placesInQueue } from './forecast.ts'
 import type { PlaceInQueue, QueuedTurn } from './forecast.ts'
 import { Heap } from './heap.ts'
 
@@ -43,6 +43,13 @@ interface SignalCalls<C extends WaitingCall> {
   readonly onAbort: () => void
 }
 
+interface Forecast {
+  /** Of the queue that it was made for. */
+  readonly version: number
+  /** By sequence. */
+  readonly places: ReadonlyMap<number, PlaceInQueue> | undefined
+}
+
 interface Demand {
   calls: number
   tokens: number
@@ -82,6 +89,10 @@ export class WaitingCalls<C extends WaitingCall> {
   /** Turns by class of each bucket since its last overdue turn. */
   readonly #turns = new Map<string, number>()
   #size = 0
+  /** Grows whenever the queue changes. */
+  #version = 0
+  /** By bucket: who asked last for a place in the queue as it was then, and everybody's places once a second one asks. */
+  readonly #forecasts = new Map<string, Forecast>()
 
   /** @param onAbort called with all calls that waited under an aborted signal, after they have left the queue */
   constructor(onAbort: (calls: readonly C[]) => void) {
@@ -103,6 +114,7 @@ export class WaitingCalls<C extends WaitingCall> {
     group.byUrgency.push(call)
     group.byDeadline.push(call)
     this.#size += 1
+    this.#version += 1
     this.#count(call, 1)
     this.#watch(call)
   }
@@ -114,6 +126,8 @@ export class WaitingCalls<C extends WaitingCall> {
     group.byDeadline.delete(call)
     if (group.byUrgency.size === 0) this.#groups.delete(group.key)
     this.#size -= 1
+    this.#version += 1
+    if (this.#size === 0) this.#forecasts.clear()
     this.#count(call, -1)
     this.#unwatch(call)
     return true
@@ -181,14 +195,20 @@ export class WaitingCalls<C extends WaitingCall> {
 
   /**
    * Where a waiting call stands among those that draw on the same bucket. Takes O(n) where all are of one class, else O(n log n): for
-   * who asks, never on the way of a call.
+   * who asks, never on the way of a call. Who asks while the queue is as it was for the one before shares one forecast of all places: a
+   * fleet that joined together asks together.
    *
    * @param timeOf when so many tokens will be there (ms on the clock of `sinceMs`)
    */
   placeOf(call: C, bucket: string, timeOf: (tokens: number) => number): PlaceInQueue {
+    const before = this.#forecasts.get(bucket)
+    const isKnown = before?.version === this.#version
+    const known = isKnown ? before.places?.get(call.sequence) : undefined
+    if (known !== undefined) return known
     const costOf = (other: C): number => other.charges.find((charge) => charge.bucket === bucket)?.cost ?? 0
     const groups = [...this.#groups.values()].filter(({ byUrgency }) => costOf(byUrgency.peek() ?? call) > 0)
-    const inLine = this.#placeByArrival(call, groups, costOf)
+    const inLine = isKnown ? undefined : this.#placeByArrival(call, groups, costOf)
+    this.#forecasts.set(bucket, { version: this.#version, places: undefined })
     if (inLine !== undefined) return inLine
     const turnOf = (other: C): QueuedTurn => ({
       rank: rankOf(other.priority),
@@ -198,7 +218,11 @@ export class WaitingCalls<C extends WaitingCall> {
     })
     const queue = groups.flatMap(({ byUrgency }) => Array.from(byUrgency.values(), turnOf))
     const turnsSinceOverdue = this.#turns.get(bucket) ?? 0
-    return placeInQueue(turnOf(call), queue, { turnsByClass: TURNS_BY_CLASS, turnsSinceOverdue, timeOf })
+    const rules = { turnsByClass: TURNS_BY_CLASS, turnsSinceOverdue, timeOf }
+    if (!isKnown) return placeInQueue(turnOf(call), queue, rules)
+    const places = placesInQueue(queue, rules)
+    this.#forecasts.set(bucket, { version: this.#version, places })
+    return places.get(call.sequence) ?? placeInQueue(turnOf(call), queue, rules)
   }
 
   /** The place among calls of one class, whose order no turn can change; undefined where there are others. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { placeInQueue } from '../../../src/budget/forecast.ts'
+import { placeInQueue, placesInQueue } from '../../../src/budget/forecast.ts'
 import type { QueuedTurn, QueueRules } from '../../../src/budget/forecast.ts'
 import { CALL_PRIORITIES } from '../../../src/runtime/call-priority.ts'
 import { seededRandom } from '../../../src/runtime/random.ts'
@@ -11,6 +11,20 @@ const RULES: QueueRules = { turnsByClass: 3, turnsSinceOverdue: 0, timeOf: (toke
 function turn(rank: number, sequence: number, parts: Partial<QueuedTurn> = {}): QueuedTurn {
   return { rank, sequence, deadlineMs: NEVER, tokens: 1, ...parts }
 }
+
+test('the places of all calls are those of each of them', () => {
+  const random = seededRandom(7)
+  const count = (below: number): number => Math.floor(random.next() * below)
+  for (let round = 0; round < 200; round++) {
+    const queue = Array.from({ length: 1 + count(30) }, (_, sequence) =>
+      turn(count(3), sequence, { deadlineMs: count(2) === 0 ? NEVER : count(20_000), tokens: 1 + count(3) }),
+    )
+    const rules = { ...RULES, turnsSinceOverdue: count(5) }
+    const places = placesInQueue(queue, rules)
+    expect(places.size).toBe(queue.length)
+    for (const call of queue) expect(places.get(call.sequence)).toEqual(placeInQueue(call, queue, rules))
+  }
+})
 
 describe('placeInQueue', () => {
   test.each<{ name: string; queue: readonly QueuedTurn[]; rules?: Partial<QueueRules>; ahead: number; tokens: number }>(
