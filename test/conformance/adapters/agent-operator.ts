@@ -40,7 +40,8 @@ export const OPERATOR_PURE_OPERATIONS: Readonly<Record<string, (args: OperatorAr
     )
     const server = scriptedAPI(api)
     let failed = false
-    for (const name of [...writes.keys()]) failed = (await syncNode(writes, name, server)) || failed
+    const names = [...writes.keys()]
+    for (const name of names) failed = (await syncNode(writes, name, server)) || failed
     return {
       failed,
       calls: server.calls,
