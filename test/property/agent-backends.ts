@@ -194,7 +194,10 @@ export function multiPoolBackend(
       const others = listed().filter((entry) => entry.pool !== pool)
       // A pool that is not listed at all is left alone by the agent: the entry stays, empty.
       const allocated = [...others, { pool, cidrs: after }]
-      manager.versions.onUpdate(undefined, server.change({ spec: { ipam: { pools: { allocated: allocated as never } } } }))
+      manager.versions.onUpdate(
+        undefined,
+        server.change({ spec: { ipam: { pools: { allocated: allocated as never } } } }),
+      )
     },
     version: () => versionOf(server),
     restored: () => undefined,

@@ -90,7 +90,9 @@ export function multiPoolAgentSubject(json: JSONObject): Subject {
   const needsSync = true
   return subjectOf({
     nodeUpdate: ({ allocated }: NodeArguments) =>
-      manager.versions.update(decodeLocalNode({ metadata: { name: 'node1' }, spec: { ipam: { pools: { allocated } } } })),
+      manager.versions.update(
+        decodeLocalNode({ metadata: { name: 'node1' }, spec: { ipam: { pools: { allocated } } } }),
+      ),
     allocate: ({ ip, owner, pool, family }: NodeArguments) =>
       fileResult(manager.allocate(canonicalIP(ip).ip, owner, pool, family, { needsSync })),
     allocateNext: ({ owner, pool, family }: NodeArguments) =>
