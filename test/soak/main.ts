@@ -123,7 +123,7 @@ function worker(next: () => SoakTask | undefined, onResult: (result: SoakResult)
     let task = next()
     if (task === undefined) return resolve()
     const child: ChildProcess = fork(fileURLToPath(new URL('worker.ts', import.meta.url)), {
-      execArgv: ['--expose-gc', '--max-semi-space-size=32'],
+      execArgv: ['--max-semi-space-size=32'],
     })
     child.on('message', (result: SoakResult) => {
       onResult(result)
