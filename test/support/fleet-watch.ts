@@ -15,6 +15,7 @@ import {
   WRITE_BACKOFF,
 } from './fleet-backoff-limits.ts'
 import { Excuses } from './fleet-excuses.ts'
+import { isRefusal, isWhole, nodeNameOf } from './fleet-answers.ts'
 import { readResource } from './fleet-resource.ts'
 import type { WireCall } from './fleet-wires.ts'
 
@@ -382,15 +383,6 @@ export class FleetWatch {
   }
 }
 
-/** Refused for the rate; other troubles of the service have the same status. */
-function isRefusal(answer: WireResponse | undefined): boolean {
-  return answer?.status === 503 && typeof answer.body === 'string' && answer.body.includes('RequestLimitExceeded')
-}
-
-function nodeNameOf(path: string): string | undefined {
-  return /ciliumnodes\/([^/]+)/.exec(path)?.[1]
-}
-
 function textOf(fields: object): string {
   return Object.entries(fields)
     .map(([name, value]) => `${name}=${value instanceof Error ? value.message : JSON.stringify(value)}`)
@@ -399,14 +391,4 @@ function textOf(fields: object): string {
 
 function byName(resources: readonly JSONObject[]): ReadonlyMap<string, JSONObject> {
   return new Map(resources.map((resource) => [(resource['metadata'] as { readonly name: string }).name, resource]))
-}
-
-/** Answered, with a success, to the end. */
-function isWhole(answer: WireResponse | undefined): boolean {
-  return (
-    answer !== undefined &&
-    answer.status < 400 &&
-    typeof answer.body === 'string' &&
-    answer.body.trimEnd().endsWith('>')
-  )
 }

@@ -23,6 +23,7 @@ import { CLUSTER_AGENT, CONTROLLER_AGENT, FaultBoard } from './fleet-faults.ts'
 import { Happenings } from './fleet-happenings.ts'
 import { FleetWatch } from './fleet-watch.ts'
 import type { FleetStep } from './fleet-steps.ts'
+import { warmUp } from './fleet-warm-up.ts'
 import type { WireCall } from './fleet-wires.ts'
 
 export interface FleetOptions {
@@ -383,15 +384,12 @@ export class Fleet {
   }
 }
 
-let warmUp: Promise<unknown> | undefined
-
 /**
  * Starts a fleet in virtual time; the timer globals are faked until it is closed, so that one fleet runs at a time.
  * Whatever the SDK reads of the machine (its configuration files) is read before.
  */
 export async function startFleet(options: FleetOptions): Promise<Fleet> {
-  warmUp ??= warm()
-  await warmUp
+  await warmUp()
   const clock = new FleetClock()
   clock.install()
   const fleet = new Fleet(options, clock)
@@ -399,18 +397,4 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   if (options.hasController !== false) fleet.startController()
   await clock.settle()
   return fleet
-}
-
-/** One call of an SDK client in real time. */
-async function warm(): Promise<void> {
-  const { createEC2Client } = await import('../../providers/aws/index.ts')
-  const { createEC2Simulator, inProcessHandler } = await import('../../simulators/aws/index.ts')
-  const { DescribeVpcsCommand } = await import('@aws-sdk/client-ec2')
-  const client = createEC2Client({
-    region: 'us-east-1',
-    credentials: { accessKeyId: 'warm', secretAccessKey: 'warm' },
-    requestHandler: inProcessHandler(createEC2Simulator().router),
-  })
-  await client.send(new DescribeVpcsCommand({}))
-  client.destroy()
 }
