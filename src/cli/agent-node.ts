@@ -14,6 +14,7 @@ import { CILIUM_NODES_PATH, ciliumNodePath, NODES_PATH } from '../kubernetes/pat
 import { assert } from '../runtime/assert.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Random } from '../runtime/random.ts'
+import { untilAborted } from '../runtime/until-aborted.ts'
 
 export interface OwnNodeOptions {
   readonly name: string
@@ -251,13 +252,4 @@ function byFamily(texts: readonly unknown[]): PodCIDRs {
     if (cidr !== undefined) cidrs[cidr.family] ??= [formatCIDR(cidr)]
   }
   return cidrs
-}
-
-function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason as Error)
-    if (signal.aborted) onAbort()
-    signal.addEventListener('abort', onAbort, { once: true })
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
-  })
 }

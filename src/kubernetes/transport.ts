@@ -1,3 +1,5 @@
+import { untilAborted } from '../runtime/until-aborted.ts'
+
 /** One request to an API server. */
 export interface TransportRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
@@ -99,19 +101,6 @@ async function* abortable(pieces: AsyncIterable<string>, signal: AbortSignal): A
     // Not awaited: a silent generator would never settle it.
     iterator.return?.().catch(() => undefined)
   }
-}
-
-function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason as Error)
-    if (signal.aborted) {
-      onAbort()
-      work.catch(() => undefined)
-      return
-    }
-    signal.addEventListener('abort', onAbort, { once: true })
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
-  })
 }
 
 /** A transport that only reads: whoever would write does not, and learns of it. For a dry run, whatever is added to the program. */
