@@ -9,6 +9,8 @@ interface Waiter<R> {
   readonly reject: (reason: unknown) => void
 }
 
+type Waiting<R> = readonly [key: string, waiters: readonly Waiter<R>[]]
+
 /** The requests of one group: those that wait for the next run, and when that may begin. */
 interface Group<R> {
   queued: Map<string, Waiter<R>[]>
@@ -22,15 +24,20 @@ export interface FoldedRequestsOptions<R> {
   readonly signal: AbortSignal
   /** Requests asked for within this time of a run share the next one (ms). */
   readonly windowMs: number
-  /** Which keys are served together: one run at a time for each group. Few groups: they are kept. */
+  /** Which keys are served together. Few groups: they are kept. */
   readonly groupOf: (key: string) => string
+  /** A run may begin while the one before it is under way; otherwise one at a time for each group. */
+  readonly mayOverlap?: boolean
+  /** Keys that are served at once (count), the others of the run beside them; all unless given. */
+  readonly maxKeys?: number
   /** Serves a few keys of one group, in their order. @returns the answer to each of them */
   readonly serve: (keys: readonly string[], context: CallContext) => ReadonlyMap<string, Promise<R>>
 }
 
 /**
  * Folds requests: the first goes out at once, together with all others asked for in the same turn of the event loop; those asked for
- * within the window after it, or while it runs, share the next run. So the runs of a group grow when what they need is scarce.
+ * within the window after it share the next run, and so do those asked for while it runs, unless runs may overlap. So the runs of a
+ * group grow when what they need is scarce.
  */
 export class FoldedRequests<R> {
   readonly #options: FoldedRequestsOptions<R>
@@ -65,7 +72,7 @@ export class FoldedRequests<R> {
 
   /** Run after run until nobody waits. Never rejects: what goes wrong reaches the waiters. */
   async #run(group: Group<R>): Promise<void> {
-    const { clock, signal, windowMs } = this.#options
+    const { clock, signal, windowMs, mayOverlap = false, maxKeys = Number.POSITIVE_INFINITY } = this.#options
     try {
       while (group.queued.size > 0) {
         const waitMs = group.nextRunMs - clock.now()
@@ -74,7 +81,8 @@ export class FoldedRequests<R> {
         const { queued } = group
         group.queued = new Map()
         group.nextRunMs = clock.now() + windowMs
-        await this.#serve(queued)
+        const served = chunksOf(liveOf(queued), maxKeys).map((live) => this.#serve(live))
+        if (!mayOverlap) await Promise.all(served)
       }
     } catch (reason) {
       for (const { reject } of [...group.queued.values()].flat()) reject(reason)
@@ -83,16 +91,17 @@ export class FoldedRequests<R> {
     group.isRunning = false
   }
 
-  /** Never rejects. */
-  async #serve(queued: ReadonlyMap<string, readonly Waiter<R>[]>): Promise<void> {
-    const live = [...queued].filter(([, waiters]) => waiters.some(({ context }) => !context.signal.aborted))
-    if (live.length === 0) return
+  /** Never rejects. @param live at least one, in their order */
+  async #serve(live: readonly Waiting<R>[]): Promise<void> {
     const shared = sharedContext(live.flatMap(([, waiters]) => waiters.map(({ context }) => context)))
     const context: CallContext = {
       ...shared.context,
       signal: AbortSignal.any([this.#options.signal, shared.context.signal]),
     }
-    const answers = this.#options.serve(live.map(([key]) => key).sort(), context)
+    const answers = this.#options.serve(
+      live.map(([key]) => key),
+      context,
+    )
     await Promise.all(
       live.map(async ([key, waiters]) => {
         try {
@@ -106,4 +115,17 @@ export class FoldedRequests<R> {
     )
     shared.release()
   }
+}
+
+/** Who still waits, by key, in the order of the keys. */
+function liveOf<R>(queued: ReadonlyMap<string, readonly Waiter<R>[]>): readonly Waiting<R>[] {
+  return [...queued]
+    .filter(([, waiters]) => waiters.some(({ context }) => !context.signal.aborted))
+    .sort(([one], [other]) => (one < other ? -1 : 1))
+}
+
+function chunksOf<T>(items: readonly T[], size: number): readonly (readonly T[])[] {
+  const chunks: (readonly T[])[] = []
+  for (let start = 0; start < items.length; start += size) chunks.push(items.slice(start, start + size))
+  return chunks
 }

@@ -1,11 +1,15 @@
 import { describe, expect, test } from 'vitest'
 import type { CallContext, CallPriority } from '../../../src/runtime/call-priority.ts'
-import { FoldedRequests } from '../../../src/runtime/folded-requests.ts'
+import { FoldedRequests, type FoldedRequestsOptions } from '../../../src/runtime/folded-requests.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 
 const WINDOW_MS = 1000
 
-function makeFolded(takesMs = 0, fails: (key: string) => boolean = () => false) {
+function makeFolded(
+  takesMs = 0,
+  fails: (key: string) => boolean = () => false,
+  options: Pick<FoldedRequestsOptions<string>, 'mayOverlap' | 'maxKeys'> = {},
+) {
   const clock = new ManualClock()
   const process = new AbortController()
   const runs: {
@@ -18,6 +22,7 @@ function makeFolded(takesMs = 0, fails: (key: string) => boolean = () => false) 
     clock,
     signal: process.signal,
     windowMs: WINDOW_MS,
+    ...options,
     groupOf: (key) => key.split('/')[0] ?? '',
     serve(keys, { priority, signal }) {
       runs.push({ atMs: clock.now(), keys: keys.join(' '), priority, signal })
@@ -73,6 +78,29 @@ describe('requests', () => {
     void ask('g/c')
     await clock.advance(8000)
     expect(seen()).toEqual(['0: g/a', '4000: g/b g/c'])
+  })
+
+  test('during a run do not wait for its end where runs may overlap, and still share the window', async () => {
+    const { clock, ask, seen } = makeFolded(4000, () => false, { mayOverlap: true })
+    const first = ask('g/a')
+    await clock.advance(1500)
+    void ask('g/b')
+    await clock.advance(100)
+    void ask('g/c')
+    void ask('g/a')
+    await clock.advance(8000)
+    expect(seen()).toEqual(['0: g/a', '1500: g/b', '2500: g/a g/c'])
+    expect(await first).toBe('g/a of run 1')
+  })
+
+  test('beyond the keys of a run are served beside it, each as urgent as its own callers', async () => {
+    const { clock, ask, runs, seen } = makeFolded(4000, () => false, { maxKeys: 2 })
+    const answers = [ask('g/c', 'pod-waiting'), ask('g/a'), ask('g/b')]
+    await clock.advance(0)
+    expect(seen()).toEqual(['0: g/a g/b', '0: g/c'])
+    expect(runs.map(({ priority }) => priority)).toEqual(['background', 'pod-waiting'])
+    await clock.advance(4000)
+    expect(await Promise.all(answers)).toEqual(['g/c of run 2', 'g/a of run 1', 'g/b of run 1'])
   })
 
   test('of other groups do not wait', async () => {
