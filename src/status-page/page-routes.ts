@@ -9,8 +9,8 @@ const ASSETS: ReadonlyMap<string, string> = new Map([
   ['app.js', 'text/javascript; charset=utf-8'],
   ['fleet-model.js', 'text/javascript; charset=utf-8'],
   ['heat-map.js', 'text/javascript; charset=utf-8'],
-  ['curve.js', 'text/javascript; charset=utf-8'],
-  ['words.js', 'text/javascript; charset=utf-8'],
+  ['drawing.js', 'text/javascript; charset=utf-8'],
+  ['drawing.css', 'text/css; charset=utf-8'],
 ])
 const ASSETS_PATH = '/assets/'
 /** The page asks nobody but this port, is framed by nobody, and runs nothing that was not served. */

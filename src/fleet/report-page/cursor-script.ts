@@ -1,6 +1,6 @@
 /**
  * Shows the values under the pointer in every chart of the page at once. It finds the moments in `#moments` and the values in the charts
- * themselves, and asks nobody for anything.
+ * themselves, formats with drawing.js, after which it stands in the same module, and asks nobody for anything.
  */
 export const CURSOR_SCRIPT = `
 const moments = JSON.parse(document.getElementById('moments').textContent)
@@ -14,9 +14,7 @@ const charts = [...document.querySelectorAll('.chart')].map((chart) => ({
 }))
 const words = (value, unit) => {
   if (value === null) return ''
-  if (unit === 'share') return Math.round(value * 1000) / 10 + ' %'
-  const text = value.toLocaleString('en-US', { maximumSignificantDigits: value < 100 ? 3 : 9 })
-  return unit === 'perSecond' ? text + '/s' : text
+  return unit === 'count' && value >= 100 ? formatCount(value) : formatValue(value, unit)
 }
 const show = (seconds) => {
   let index = moments.findIndex((moment) => moment >= seconds)

@@ -1,11 +1,13 @@
+import { escapeHTML, formatDuration, formatNumber, formatShare, meter } from '../../status-page/assets/drawing.js'
+import { drawingSources } from '../../status-page/drawing-sources.ts'
 import type { FleetReport } from '../fleet-report.ts'
 import type { SeriesSample } from '../run-series.ts'
 import type { ScenarioBound } from '../scenario-bound.ts'
 import { renderChart } from './chart.ts'
 import { CURSOR_SCRIPT } from './cursor-script.ts'
+import { escapeJSON } from './escape-json.ts'
 import { runCharts } from './run-charts.ts'
 import { PAGE_STYLE } from './style.ts'
-import { escapeHTML, escapeJSON, formatDuration, formatNumber, formatShare } from './text.ts'
 
 /** Everything that the page of a run shows. */
 export interface ReportPage {
@@ -31,6 +33,7 @@ export function renderReportPage(page: ReportPage): string {
   const { report, samples, help, instanceType, prefixDelegation } = page
   const charts = runCharts({ samples, bestCurve: page.bound.curve, measuredFromSeconds: page.measuredFromSeconds })
   const { scenario, nodes, cloud, seed } = report
+  const drawing = drawingSources()
   const what = `${formatNumber(nodes)} nodes (${instanceType}${prefixDelegation ? ', prefixes' : ''}) on ${cloud}, seed ${seed}`
   return `<!doctype html>
 <html lang="en">
@@ -39,7 +42,7 @@ export function renderReportPage(page: ReportPage): string {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
 <title>berth fleet: ${escapeHTML(scenario)}, ${formatNumber(nodes)} nodes</title>
-<style>${PAGE_STYLE}</style>
+<style>${drawing.style}${PAGE_STYLE}</style>
 </head>
 <body>
 <header>
@@ -58,7 +61,7 @@ ${charts.map(renderChart).join('\n')}
 The run took ${formatDuration(report.wallSeconds)} of real time, ${formatDuration(report.cpuSeconds)} of processor time and ${formatNumber(report.rssBytes / 1e6)} MB.</p>
 </section>
 <script type="application/json" id="moments">${escapeJSON(samples.map(({ atSeconds }) => atSeconds))}</script>
-<script>${CURSOR_SCRIPT}</script>
+<script type="module">${drawing.script}${CURSOR_SCRIPT}</script>
 </body>
 </html>
 `
@@ -128,13 +131,14 @@ function renderTile({ name, value, detail, isBad = false }: Tile): string {
 
 function callsTable({ calls }: FleetReport, samples: readonly SeriesSample[]): string {
   const refused = samples.at(-1)?.refused ?? {}
+  const most = Math.max(...Object.values(calls), 1)
   const rows = Object.entries(calls)
     .toSorted(([one], [other]) => (one < other ? -1 : 1))
     .map(
       ([action, count]) =>
-        `<tr><td>${escapeHTML(action)}</td><td>${formatNumber(count)}</td><td>${formatNumber(refused[action] ?? 0)}</td></tr>`,
+        `<tr><td>${escapeHTML(action)}</td><td>${meter(count / most)}</td><td>${formatNumber(count)}</td><td>${formatNumber(refused[action] ?? 0)}</td></tr>`,
     )
-  return `<table><tr><th>action</th><th>attempts</th><th>refused</th></tr>${rows.join('')}</table>`
+  return `<table><tr><th>action</th><th></th><th>attempts</th><th>refused</th></tr>${rows.join('')}</table>`
 }
 
 function quotaText(quotas: Readonly<Record<string, number>>): string {

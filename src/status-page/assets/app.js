@@ -1,12 +1,13 @@
-import { drawCurve, peakOf, prepare } from './curve.js'
+import { formatCount, formatDuration, formatRate, meter, plot, topOf } from './drawing.js'
 import { FleetModel, STATUS_NAMES } from './fleet-model.js'
-import { USE_SHADES, cellAt, colourOf, layOut } from './heat-map.js'
-import { clockTime, count, duration, rate } from './words.js'
+import { USE_SHADES, cellAt, colourOf, layOut, prepare } from './heat-map.js'
 
 /** Height that the map may take where its cells can be small enough (pixels). */
 const MAP_HEIGHT = 420
 /** Nodes listed by name (count): the map shows all. */
 const LISTED_NODES = 30
+/** Room above the highest value of a curve, as a share of it: its line is not cut off. */
+const CURVE_HEADROOM = 0.05
 /** How far the curves go back (ms). */
 const CURVE_MS = 3_600_000
 const SHORTEST_CURVE_MS = 60_000
@@ -23,7 +24,7 @@ let isDrawing = false
 
 function readColours() {
   const style = getComputedStyle(document.documentElement)
-  colours = Object.fromEntries([...COLOURS, 'ink', 'accent'].map((name) => [name, style.getPropertyValue(`--${name}`)]))
+  colours = Object.fromEntries([...COLOURS, 'ink'].map((name) => [name, style.getPropertyValue(`--${name}`)]))
 }
 
 /** At most one drawing for each picture of the screen, and none for a page that nobody sees. */
@@ -70,7 +71,7 @@ function showTotals() {
     'totals',
     figures.map(([what, figure]) => {
       const item = element('li')
-      item.append(element('b', count(figure)), element('span', what, 'quiet'))
+      item.append(element('b', formatCount(figure)), element('span', what, 'quiet'))
       return item
     }),
   )
@@ -81,7 +82,7 @@ function showTotals() {
     const item = element('li')
     const swatch = element('span', undefined, 'swatch')
     swatch.style.background = colours[['use2', 'short', 'dry', 'waits', 'unknown'][status]]
-    item.append(swatch, `${name}: ${count(byStatus[status])}`)
+    item.append(swatch, `${name}: ${formatCount(byStatus[status])}`)
     return item
   })
   const shades = element('li', 'nothing in use ')
@@ -98,7 +99,7 @@ function showTotals() {
 function drawMap() {
   grid = layOut(names.length, map.parentElement.clientWidth, MAP_HEIGHT)
   map.style.height = `${Math.max(grid.rows * grid.cell, 20)}px`
-  const { context } = prepare(map)
+  const context = prepare(map)
   const side = grid.cell - grid.gap
   // Cells of one colour together: changing the colour is what takes time.
   const byColour = new Map()
@@ -142,7 +143,7 @@ function showWaiting() {
     return item
   })
   if (waiting.length > LISTED_NODES)
-    items.push(element('li', `and ${count(waiting.length - LISTED_NODES)} more`, 'quiet'))
+    items.push(element('li', `and ${formatCount(waiting.length - LISTED_NODES)} more`, 'quiet'))
   if (waiting.length === 0) items.push(element('li', 'none', 'quiet'))
   fill('waiting', items)
 }
@@ -162,12 +163,11 @@ function headRow(titles) {
   return head
 }
 
-function meter(share, isLow) {
-  const whole = element('span', undefined, isLow ? 'meter low' : 'meter')
-  const part = element('i')
-  part.style.width = `${Math.round(Math.min(1, Math.max(0, share)) * 100)}%`
-  whole.append(part)
-  return whole
+/** Where markup of drawing.js stands: numbers, classes, and labels that it has escaped. */
+function drawn(markup, className) {
+  const place = element('span', undefined, className)
+  place.innerHTML = markup
+  return place
 }
 
 function rowOf(cells) {
@@ -184,65 +184,58 @@ function showSubnets() {
   const rows = model.subnets.map(([poolID, free, total, blocks, empty]) => {
     const share = total === null || total === 0 ? 0 : 1 - free / total
     const isLow = free === 0 || share > 0.9
-    return rowOf([poolID, total === null ? '–' : meter(share, isLow), count(free), count(blocks), duration(empty)])
+    return rowOf([
+      poolID,
+      total === null ? '–' : drawn(meter(share, isLow)),
+      formatCount(free),
+      formatCount(blocks),
+      about(empty),
+    ])
   })
   const body = element('tbody')
   body.append(...rows)
   fill('subnets', [headRow(['subnet', 'filled', 'free', 'free /28', 'empty in']), body])
 }
 
-/** Rows are kept from one showing to the next: their curves are canvases. */
-const curves = new Map()
-
-function curveOf(key) {
-  const known = curves.get(key)
-  if (known !== undefined) return known
-  const canvas = element('canvas', undefined, 'curve')
-  curves.set(key, canvas)
-  return canvas
-}
-
-function curveRange(course) {
-  const toMs = model.now
-  const fromMs = Math.max(toMs - CURVE_MS, Math.min(course[0]?.[0] ?? toMs, toMs - SHORTEST_CURVE_MS))
-  return [fromMs, toMs, peakOf(course)]
-}
-
-function drawLater(drawings) {
-  // The canvases have their size once they are in the page.
-  for (const [canvas, course, colour] of drawings) drawCurve(canvas, course, { colour, range: curveRange(course) })
+/** A small course without axes, the newest value at the right edge. @param course `[atMs, value]`, oldest first */
+function curve(label, course, colour) {
+  const lines = [{ values: course.map(([, value]) => value), colour, isFilled: true }]
+  const to = model.now
+  const from = Math.max(to - CURVE_MS, Math.min(course[0]?.[0] ?? to, to - SHORTEST_CURVE_MS))
+  const moments = course.map(([atMs]) => atMs)
+  return drawn(plot({ label, moments, from, to, top: topOf(lines) * (1 + CURVE_HEADROOM), lines }), 'curve')
 }
 
 function showBudget() {
-  const drawings = []
   const buckets = model.moments.at(-1)?.buckets ?? []
   const rows = buckets.map(([bucket, tokens, size, refill, full, waiting, paused]) => {
-    const curve = curveOf(`queue/${bucket}`)
-    drawings.push([curve, model.bucketCourse(bucket, 5), colours.accent])
-    const slowed = refill < full * 0.99 ? ` of ${rate(full)}` : ''
-    const pace = paused > 0 ? `paused ${duration(paused)}` : `${rate(refill)}${slowed}`
-    return rowOf([bucket, meter(tokens / size, tokens < 1), `${count(tokens)} of ${size}`, pace, count(waiting), curve])
+    const line = curve(`${bucket}: calls in line`, model.bucketCourse(bucket, 5), 'c0')
+    const slowed = refill < full * 0.99 ? ` of ${formatRate(full)}` : ''
+    const pace = paused > 0 ? `paused ${about(paused)}` : `${formatRate(refill)}${slowed}`
+    return rowOf([
+      bucket,
+      drawn(meter(tokens / size, tokens < 1)),
+      `${formatCount(tokens)} of ${size}`,
+      pace,
+      formatCount(waiting),
+      line,
+    ])
   })
   const body = element('tbody')
   body.append(...rows)
   fill('budget', [headRow(['bucket', 'tokens', '', 'rate', 'in line', 'in line, over time']), body])
-  drawLater(drawings)
 }
 
 function showCalls() {
-  const drawings = []
   const actions = model.moments.at(-1)?.actions ?? []
   const rows = actions.map(([action, calls, refused]) => {
-    const made = curveOf(`calls/${action}`)
-    const turnedDown = curveOf(`refused/${action}`)
-    drawings.push([made, model.actionCourse(action, 1), colours.accent])
-    drawings.push([turnedDown, model.actionCourse(action, 2), colours.dry])
-    return rowOf([action, count(calls), made, count(refused), turnedDown])
+    const made = curve(`${action}: calls a second`, model.actionCourse(action, 1), 'c0')
+    const turnedDown = curve(`${action}: refused calls a second`, model.actionCourse(action, 2), 'bad')
+    return rowOf([action, formatCount(calls), made, formatCount(refused), turnedDown])
   })
   const body = element('tbody')
   body.append(...rows)
   fill('calls', [headRow(['action', 'calls', 'calls, over time', 'refused', 'refused, over time']), body])
-  drawLater(drawings)
 }
 
 function showEvents() {
@@ -285,7 +278,7 @@ async function explanationOf(name) {
     })
     const { todo, runbook, effect } = chain.at(-1)
     const after = []
-    if (estimateSeconds !== undefined) after.push(`About ${duration(estimateSeconds)} to go.`)
+    if (estimateSeconds !== undefined) after.push(`About ${about(estimateSeconds)} to go.`)
     if (todo !== undefined) after.push(`What to do: ${todo}.`)
     if (effect !== 'nothing') after.push(`More: ${runbook}`)
     return [list, after]
@@ -334,6 +327,16 @@ matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => {
   readColours()
   show()
 })
+
+/** An estimate in words: to the second, as nobody knows it better. */
+function about(seconds) {
+  return formatDuration(seconds === null ? null : Math.round(seconds))
+}
+
+/** `14:03:59` in the time of who looks. */
+function clockTime(atMs) {
+  return new Date(atMs).toLocaleTimeString([], { hour12: false })
+}
 
 function link(state, text) {
   at('link').className = `link ${state}`

@@ -39,3 +39,17 @@ export function colourOf([, , used, available, , status]) {
   const use = available === 0 ? 0 : used / available
   return `use${Math.min(USE_SHADES - 1, Math.floor(use * USE_SHADES))}`
 }
+
+/** An empty canvas whose units are pixels of the page, as many as its place and the screen's density allow. */
+export function prepare(canvas) {
+  const density = window.devicePixelRatio || 1
+  const { clientWidth: width, clientHeight: height } = canvas
+  if (canvas.width !== Math.round(width * density) || canvas.height !== Math.round(height * density)) {
+    canvas.width = Math.round(width * density)
+    canvas.height = Math.round(height * density)
+  }
+  const context = canvas.getContext('2d')
+  context.setTransform(density, 0, 0, density, 0, 0)
+  context.clearRect(0, 0, width, height)
+  return context
+}

@@ -3,52 +3,9 @@ import { renderChart } from '../../../src/fleet/report-page/chart.ts'
 import { renderReportPage } from '../../../src/fleet/report-page/page.ts'
 import type { ReportPage } from '../../../src/fleet/report-page/page.ts'
 import { runCharts } from '../../../src/fleet/report-page/run-charts.ts'
-import { formatDuration, formatNumber } from '../../../src/fleet/report-page/text.ts'
-import { numberTicks, timeTicks } from '../../../src/fleet/report-page/ticks.ts'
 import type { SeriesSample } from '../../../src/fleet/run-series.ts'
 
-describe('the marks of an axis', () => {
-  test.each([
-    { max: 0, ticks: [0, 0.5, 1] },
-    { max: 1, ticks: [0, 0.5, 1] },
-    { max: 7, ticks: [0, 2, 4, 6, 8] },
-    { max: 1000, ticks: [0, 500, 1000] },
-    { max: 0.03, ticks: [0, 0.01, 0.02, 0.03] },
-  ])('numbers up to $max', ({ max, ticks }) => {
-    expect(numberTicks(max, 4)).toEqual(ticks)
-  })
-
-  test.each([
-    { max: 90, ticks: [0, 15, 30, 45, 60, 75, 90] },
-    { max: 3_600, ticks: [0, 600, 1_200, 1_800, 2_400, 3_000, 3_600] },
-    { max: 0.5, ticks: [0, 0.1, 0.2, 0.3, 0.4, 0.5] },
-  ])('times up to $max s', ({ max, ticks }) => {
-    expect(timeTicks(max, 6)).toEqual(ticks)
-  })
-})
-
-test.each([
-  { seconds: 0, text: '0 s' },
-  { seconds: 0.35, text: '350 ms' },
-  { seconds: 87.42, text: '87.4 s' },
-  { seconds: 600, text: '10 min' },
-  { seconds: 86_400, text: '24 h' },
-  { seconds: Infinity, text: 'never' },
-])('$seconds s is $text', ({ seconds, text }) => {
-  expect(formatDuration(seconds)).toBe(text)
-})
-
-test.each([
-  { value: 3, text: '3' },
-  { value: 0.12345, text: '0.123' },
-  { value: 1234.5, text: '1,235' },
-  { value: 16_000, text: '16 k' },
-  { value: 2_500_000, text: '2.5 M' },
-])('$value is $text', ({ value, text }) => {
-  expect(formatNumber(value)).toBe(text)
-})
-
-test('a line breaks where there is no value', () => {
+test('a chart is drawn with the marks of its axes, and its words stay words', () => {
   const html = renderChart({
     title: 'A <chart>',
     hint: '',
@@ -57,6 +14,8 @@ test('a line breaks where there is no value', () => {
     lines: [{ label: 'x & y', values: [0, 4, null, 2] }],
   })
   expect(html).toContain('d="M0 300L333.3 0M1000 150"')
+  expect(html).toContain('<span style="bottom:75%">3</span>')
+  expect(html).toContain('<span style="left:33.3%">10 s</span>')
   expect(html).toContain('A &lt;chart&gt;')
   expect(html).toContain('x &amp; y')
 })

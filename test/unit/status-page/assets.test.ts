@@ -1,9 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { peakOf, pointsOf } from '../../../src/status-page/assets/curve.js'
 import { FleetModel } from '../../../src/status-page/assets/fleet-model.js'
 import type { Changes, Snapshot } from '../../../src/status-page/assets/fleet-model.js'
 import { cellAt, colourOf, layOut } from '../../../src/status-page/assets/heat-map.js'
-import { count, duration, rate } from '../../../src/status-page/assets/words.js'
 import { NODE_STATUS } from '../../../src/status-page/status-source.ts'
 import type { BudgetMoment, NodeRow } from '../../../src/status-page/status-source.ts'
 
@@ -144,25 +142,4 @@ describe('the map', () => {
   ])('the colour of %j is %s', (node, colour) => {
     expect(colourOf(node)).toBe(colour)
   })
-})
-
-test('a curve goes from left to right and lies within its picture', () => {
-  const course = [
-    [0, 0],
-    [50, 10],
-    [100, 5],
-  ] as const
-  expect(peakOf(course)).toBe(10)
-  expect(peakOf([])).toBe(0)
-  expect(pointsOf(course, [0, 100, 10], 200, 20)).toEqual([
-    [0, 19],
-    [100, 1],
-    [200, 10],
-  ])
-  expect(pointsOf([[0, 0]], [0, 0, 0], 200, 20)).toEqual([[0, 19]])
-})
-
-test('numbers for people', () => {
-  expect([43, 120, 7_300, 600_000, null].map(duration)).toEqual(['43 s', '2 min', '2 h', '7 days', '–'])
-  expect([count(12_345), count(null), rate(3.456), rate(5)]).toEqual(['12,345', '–', '3.5/s', '5/s'])
 })
