@@ -6,6 +6,7 @@ import {
   formatCIDR,
   formatIPv6,
   hostBits,
+  overlapping,
   parseAddress,
   parseCIDR,
 } from '../../../src/ipam/ip-range.ts'
@@ -81,6 +82,15 @@ describe('CIDRs of both families', () => {
   ])('%s and %s overlap: %s', (left, right, overlap) => {
     expect(cidrsOverlap(parseCIDR(left)!, parseCIDR(right)!)).toBe(overlap)
     expect(cidrsOverlap(parseCIDR(right)!, parseCIDR(left)!)).toBe(overlap)
+  })
+
+  test.each([
+    { cidrs: [], pair: undefined },
+    { cidrs: ['10.0.0.0/16', '10.1.0.0/16', 'fd00::/64'], pair: undefined },
+    { cidrs: ['10.0.0.0/16', 'fd00::/64', '10.1.0.0/16', '10.0.9.0/24'], pair: ['10.0.0.0/16', '10.0.9.0/24'] },
+    { cidrs: ['10.0.9.0/24', '10.0.0.0/8', '10.0.9.0/24'], pair: ['10.0.9.0/24', '10.0.0.0/8'] },
+  ])('of $cidrs the first that overlap are $pair', ({ cidrs, pair }) => {
+    expect(overlapping(cidrs.map((one) => parseCIDR(one)!))?.map(formatCIDR)).toEqual(pair)
   })
 
   test('host bits are what the prefix leaves', () => {

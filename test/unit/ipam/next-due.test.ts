@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { withholdTimes } from '../../../src/ipam/cidr-release.ts'
 import { LIMITS_LOOK_AGAIN_MS, LOOK_AGAIN_MS, nextDueMs } from '../../../src/ipam/next-due.ts'
 import type { NodeState } from '../../../src/ipam/node-state.ts'
 import { INITIAL_NODE_STATE } from '../../../src/ipam/node-state.ts'
@@ -40,6 +41,28 @@ describe('nextDueMs', () => {
       due: undefined,
     },
     { name: 'the delay of a CIDR', state: { cidrs: { previous: new Set(), marked } }, due: 500 + 10_000 },
+    {
+      name: 'the end of the withholding of a CIDR; none for one that is still to be left out',
+      state: {
+        withheld: new Map([
+          ['a', undefined],
+          ['b', 2_000],
+        ]),
+      },
+      due: 2_000 + withholdTimes(10_000).forMs,
+    },
+    {
+      name: 'the read that a pass has put off, not the one of the node itself',
+      state: { view: { kind: 'missing', readCount: 1, nextReadMs: 4_000 } },
+      why: { kind: 'instanceMissing', untilMs: 8_000 },
+      due: 8_000,
+    },
+    {
+      name: 'another look for a release without a time',
+      state: {},
+      why: { kind: 'releaseDeferred', untilMs: undefined },
+      due: NOW_MS + LOOK_AGAIN_MS,
+    },
     {
       name: 'another look for room',
       state: {},

@@ -287,3 +287,82 @@ describe('a look that finds nothing new', () => {
     expect([back.view.kind, back.revision > lost.revision]).toEqual(['known', true])
   })
 })
+
+describe('CIDRs that the agent gave up', () => {
+  const holds = (current: readonly string[], nowMs: number): NodeEvent => ({
+    kind: 'refreshed',
+    statistics: statistics({}),
+    generation: 'multi-pool',
+    cidrs: { current, attached: ['10.0.0.16/28', '10.0.0.32/28'] },
+    nowMs,
+  })
+  const givenUp = after([holds(['10.0.0.16/28', '10.0.0.32/28'], 0), holds([], 100)])
+  const withheldOnes: NodeEvent = { kind: 'cidrsWithheld', cidrs: ['10.0.0.16/28'] }
+
+  test('are marked since then, and forgotten once they are released', () => {
+    expect([...givenUp.cidrs.marked]).toEqual([
+      ['10.0.0.16/28', 100],
+      ['10.0.0.32/28', 100],
+    ])
+    const left = reduce(givenUp, { kind: 'cidrsReleased', cidrs: ['10.0.0.16/28'] })
+    expect([...left.cidrs.marked.keys()]).toEqual(['10.0.0.32/28'])
+    expect(left.revision).toBe(givenUp.revision + 1)
+  })
+
+  test('are to be written when others are withheld, and not when they are the same', () => {
+    const withheld = reduce(givenUp, withheldOnes)
+    expect(withheld.revision).toBe(givenUp.revision + 1)
+    expect(reduce(withheld, withheldOnes)).toBe(withheld)
+  })
+
+  test('are out of the resource since it was written without them', () => {
+    const written = after([withheldOnes, { kind: 'withheldWritten', cidrs: ['10.0.0.16/28'], nowMs: 300 }], givenUp)
+    expect([...written.withheld]).toEqual([['10.0.0.16/28', 300]])
+  })
+
+  test('are listed again as soon as the agent holds them again', () => {
+    const withheld = reduce(givenUp, withheldOnes)
+    const back = reduce(withheld, holds(['10.0.0.16/28'], 400))
+    expect([...back.withheld]).toEqual([])
+    expect(back.revision).toBeGreaterThan(withheld.revision)
+  })
+
+  test('are nothing of another instance under the same name', () => {
+    const replaced = after([seen({ instanceID: 'i-1' }), holds(['10.0.0.16/28'], 0), holds([], 100), withheldOnes])
+    expect([replaced.cidrs.marked.size, replaced.withheld.size]).toEqual([2, 1])
+    const other = reduce(replaced, seen({ instanceID: 'i-2' }, 200))
+    expect([other.cidrs.marked.size, other.withheld.size]).toEqual([0, 0])
+  })
+})
+
+describe('the handshake of addresses', () => {
+  const stepped = (address: string, resourceStates: NodeState['resourceStates'] = new Map()): NodeEvent => ({
+    kind: 'releaseStepped',
+    records: { marked: new Map([[address, 5]]), status: new Map([[address, 'marked-for-release']]) },
+    resourceStates,
+  })
+
+  test('is to be written when what it says has changed, and not otherwise', () => {
+    const first = reduce(INITIAL_NODE_STATE, stepped('10.0.0.5'))
+    expect(first.revision).toBe(1)
+    expect(reduce(first, stepped('10.0.0.5')).revision).toBe(1)
+    expect(reduce(first, stepped('10.0.0.6')).revision).toBe(2)
+    expect(reduce(first, stepped('10.0.0.5', new Map([['10.0.0.5', 'marked-for-release']]))).revision).toBe(2)
+  })
+
+  test('that the resource has seen the end of is forgotten with the write that showed it', () => {
+    const done = after([stepped('10.0.0.5'), { kind: 'released', addresses: ['10.0.0.5'] }])
+    expect(done.release.status.get('10.0.0.5')).toBe('released')
+    const { resource } = after([seen()])
+    const published = reduce(done, { kind: 'published', resource: resource!, nowMs: 50 })
+    expect(published.release.status.size).toBe(0)
+    expect(published.revision).toBe(done.revision)
+  })
+
+  test('knows since when the agent is ready, whatever is written in between', () => {
+    const ready = seen({ releaseIPs: { '10.0.0.5': 'ready-for-release' } }, 100)
+    const again = seen({ releaseIPs: { '10.0.0.5': 'ready-for-release', '10.0.0.6': 'do-not-release' } }, 900)
+    expect([...after([ready, again]).readySinceMs]).toEqual([['10.0.0.5', 100]])
+    expect(after([ready, seen({}, 900)]).readySinceMs.size).toBe(0)
+  })
+})

@@ -36,6 +36,17 @@ describe('waitCauseOf', () => {
       cause: { kind: 'limitsUnknown', instanceType: 't' },
     },
     {
+      name: 'no subnet has room',
+      why: { kind: 'subnetExhausted', poolID: 'subnet-1' },
+      cause: { kind: 'subnetExhausted', poolID: 'subnet-1' },
+    },
+    {
+      name: 'a release that waits: nothing is missing',
+      why: { kind: 'releaseDeferred', untilMs: 5 },
+      current: AT_CAPACITY,
+      cause: NOTHING,
+    },
+    {
       name: 'no room: at once',
       why: { kind: 'failed', step: step('exhausted') },
       cause: { kind: 'subnetExhausted', poolID: 'subnet-1' },
@@ -80,6 +91,49 @@ describe('noticeOf', () => {
       'subnet subnet-2 has no free address',
     )
     expect(noticeOf(NOTHING, first, undefined)).toEqual(NO_NOTICE)
+  })
+})
+
+describe('what a notice says', () => {
+  const refused: WaitCause = { kind: 'refused', poolID: '', interfaceID: 'eni-1', message: 'denied' }
+
+  test.each<[WaitCause, string]>([
+    [
+      { kind: 'noInstanceID' },
+      'spec.instance-id is empty: the node cannot be managed until its agent or its owner sets it',
+    ],
+    [{ kind: 'instanceMissing', instanceID: 'i-1' }, 'waiting for instance i-1 to appear in the cloud'],
+    [{ kind: 'instanceStopped', instanceID: 'i-1' }, 'instance i-1 is not running'],
+    [{ kind: 'limitsUnknown', instanceType: 'x9' }, "the network limits of instance type 'x9' are not known"],
+    [
+      AT_CAPACITY,
+      'at capacity: every interface that may be used is full and no further one can be attached to the instance',
+    ],
+    [{ kind: 'subnetExhausted', poolID: '' }, 'no subnet with a free address'],
+    [refused, 'denied, eni-1'],
+    [{ ...refused, poolID: 'subnet-1', interfaceID: '' }, 'denied, subnet-1'],
+    [
+      { kind: 'callPending', step: 'allocate', poolID: '', bucket: '' },
+      "waiting for the cloud's API (allocate): no answer yet",
+    ],
+    [
+      { kind: 'callPending', step: 'allocate', poolID: 'subnet-1', bucket: 'Assign' },
+      "waiting for the cloud's API quota (allocate, subnet subnet-1): queued for bucket Assign",
+    ],
+  ])('of %j', (cause, text) => {
+    expect(noticeOf(cause, NO_NOTICE, undefined)).toEqual({ cause, text })
+  })
+
+  test('of a call in line names its turn, not a next try', () => {
+    const cause: WaitCause = { kind: 'callPending', step: 's', poolID: '', bucket: 'b' }
+    expect(noticeOf(cause, NO_NOTICE, '2026-01-01T00:00:10.000Z').text).toMatch(/; its turn is expected at 2026-\S+Z$/)
+  })
+
+  test('of a refusal changes with its message, its subnet or its interface, and stays otherwise', () => {
+    const first = noticeOf(refused, NO_NOTICE, undefined)
+    expect(noticeOf({ ...refused }, first, '2026-01-01T00:00:10.000Z')).toBe(first)
+    for (const change of [{ message: 'throttled' }, { poolID: 'subnet-2' }, { interfaceID: 'eni-2' }])
+      expect(noticeOf({ ...refused, ...change }, first, undefined)).not.toBe(first)
   })
 })
 

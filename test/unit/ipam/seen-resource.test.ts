@@ -1,5 +1,11 @@
 import { describe, expect, test } from 'vitest'
-import { allocatedCIDRs, isOlderVersion, packResource, unpackResource } from '../../../src/ipam/seen-resource.ts'
+import {
+  allocatedCIDRs,
+  isOlderVersion,
+  isSameVersion,
+  packResource,
+  unpackResource,
+} from '../../../src/ipam/seen-resource.ts'
 import { ciliumNode, poolOf } from '../../support/builders.ts'
 
 const full = ciliumNode({
@@ -26,6 +32,16 @@ const full = ciliumNode({
 describe('packResource and unpackResource', () => {
   test('give back what they were given', () => {
     expect(unpackResource(packResource(full))).toEqual(full)
+  })
+
+  test.each(['eni', 'azure', 'alibabaCloud'] as const)('keep the sections of %s, ours and the agent’s', (cloud) => {
+    const node = {
+      ...full,
+      spec: { ...full.spec, [cloud]: { interface: 'wanted' } },
+      status: { ...full.status, [cloud]: { interfaces: 'seen' } },
+    }
+    const { spec, status } = unpackResource(packResource(node))
+    expect([spec[cloud], status[cloud]]).toEqual([{ interface: 'wanted' }, { interfaces: 'seen' }])
   })
 
   test('keep an absent pool and an empty one apart', () => {
@@ -92,6 +108,21 @@ describe('what is held unpacked', () => {
     expect(after.demand === before.demand).toBe(isShared)
     expect(after.demand).toEqual(packResource(now).demand)
     expect(allocatedCIDRs(after)).toEqual(allocatedCIDRs(packResource(now)))
+  })
+})
+
+describe('isSameVersion', () => {
+  test.each([
+    { resourceVersion: '42', uid: full.uid, same: true },
+    { resourceVersion: '41', uid: full.uid, same: false },
+    { resourceVersion: '42', uid: 'another object', same: false },
+  ])('version $resourceVersion of $uid: $same', ({ resourceVersion, uid, same }) => {
+    expect(isSameVersion({ resourceVersion, uid }, packResource(full))).toBe(same)
+  })
+
+  test('is never said of versions that are not known', () => {
+    const unknown = packResource(ciliumNode({ resourceVersion: '' }))
+    expect(isSameVersion({ resourceVersion: '', uid: unknown.uid }, unknown)).toBe(false)
   })
 })
 

@@ -33,7 +33,7 @@ function node(
 }
 
 describe('stepPriority', () => {
-  test.each([
+  test.each<{ name: string; step: MaintenanceStep; input: PriorityInput; priority: string }>([
     {
       name: 'a pending pod and no free address',
       step: allocate,
@@ -62,6 +62,24 @@ describe('stepPriority', () => {
     { name: 'below min-allocate', step: allocate, input: node(8, 2, { minAllocate: 10 }), priority: 'below-minimum' },
     { name: 'a buffer', step: allocate, input: node(8, 2, { minAllocate: 8 }), priority: 'watermark' },
     { name: 'a release', step: release, input: node(8, 2), priority: 'release' },
+    {
+      name: 'an interface for pods that wait',
+      step: { kind: 'createInterface', action: {} as AllocationAction },
+      input: node(8, 8, { pendingPods: 1 }),
+      priority: 'pod-waiting',
+    },
+    {
+      name: 'a release of CIDRs',
+      step: { ...release, kind: 'releaseCIDRs' },
+      input: node(0, 0),
+      priority: 'release',
+    },
+    {
+      name: 'a static address, whatever the node needs',
+      step: { kind: 'assignStaticIP', tags: {} },
+      input: node(0, 0),
+      priority: 'watermark',
+    },
     { name: 'a proof', step: read('proof'), input: node(0, 0), priority: 'release' },
     {
       name: 'a missing instance without addresses',

@@ -30,6 +30,14 @@ describe('prepareIPRelease', () => {
     expect(prepareIPRelease(facts({ interfaces }), 2).interfaceID).toBe('eni-a')
   })
 
+  test('the same interface twice is one of equals', () => {
+    const twice = eni({ id: 'eni-a', addresses: addresses(3) })
+    expect(prepareIPRelease(facts({ interfaces: [twice, { ...twice }] }), 2)).toMatchObject({
+      interfaceID: 'eni-a',
+      ipsToRelease: addresses(3).slice(0, 2),
+    })
+  })
+
   test('a prefix interface later in the order wins over a plain one before it', () => {
     const interfaces = [
       eni({ id: 'eni-a', addresses: addresses(9) }),
@@ -69,6 +77,15 @@ describe('prepareIPRelease', () => {
     expect(prepareIPRelease(facts({ interfaces }), 3).ipsToRelease).toEqual(['10.0.0.1', '10.0.0.2', '10.0.0.3'])
   })
 
+  test('an IPv6 address among them does not disturb the order of the blocks', () => {
+    const interfaces = [eni({ id: 'eni-a', ip: '10.0.9.9', addresses: ['10.0.0.20', 'fd00::5', '10.0.0.21'] })]
+    expect(prepareIPRelease(facts({ interfaces, prefersWholeBlocks: true }), 3).ipsToRelease).toEqual([
+      'fd00::5',
+      '10.0.0.20',
+      '10.0.0.21',
+    ])
+  })
+
   test('a block that cannot be emptied, for it holds the primary address or one in use, comes after', () => {
     const given = ['10.0.0.34', '10.0.0.65', '10.0.0.66', '10.0.0.17', '10.0.0.18', '10.0.0.19']
     const interfaces = [eni({ id: 'eni-a', ip: '10.0.0.33', addresses: given })]
@@ -95,6 +112,15 @@ describe('CIDRs', () => {
     expect(attachedCIDRs(interfaces).toSorted()).toEqual(
       ['10.0.0.16/28', '10.0.0.5/32', '10.0.1.4/32', '10.0.1.5/32', '2001:db8::/80'].toSorted(),
     )
+  })
+
+  test('attached: an IPv6 address is one of 128 bits', () => {
+    const own = [eni({ id: 'eni-a', addresses: ['fd00::5'] })]
+    expect(attachedCIDRs(own)).toEqual(['fd00::5/128'])
+    expect(prepareCIDRRelease({ spec: spec(), interfaces: own }, ['fd00::5/128'])).toMatchObject([
+      { interfaceID: 'eni-a', cidrsToRelease: ['fd00::5/128'] },
+    ])
+    expect(prepareCIDRRelease({ spec: spec(), interfaces: own }, ['fd00::5/32'])).toEqual([])
   })
 
   test('a release groups by interface and leaves out what is not there, primary, or IPv6', () => {
