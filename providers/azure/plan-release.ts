@@ -30,18 +30,11 @@ export function prepareIPRelease({ spec, interfaces, used }: ReleaseFacts, exces
   let best = NOTHING
   for (const nic of interfaces) {
     if (!isManaged(nic, spec)) continue
-    const free = nic.configurations.filter(
-      (one) => isReleasable(one) && !addressesOf(one).some((address) => used.has(address)),
-    )
-    const blocks = free
-      .filter(({ prefix }) => prefix !== '')
-      .sort(byAddress)
-      .slice(0, Math.max(Math.floor(excess / PREFIX_SIZE), 0))
+    const free = freeConfigurations(nic, used)
+    const room = Math.max(Math.floor(excess / PREFIX_SIZE), 0)
+    const blocks = free.filter(({ prefix }) => prefix !== '').slice(0, room)
     const left = Math.max(excess - blocks.length * PREFIX_SIZE, 0)
-    const singles = free
-      .filter(({ prefix }) => prefix === '')
-      .sort(byAddress)
-      .slice(0, left)
+    const singles = free.filter(({ prefix }) => prefix === '').slice(0, left)
     const ipsToRelease = [...blocks, ...singles].flatMap((one) => addressesOf(one))
     if (ipsToRelease.length <= best.ipsToRelease.length) continue
     best = {
@@ -141,6 +134,14 @@ function cidrsOf(configuration: IPConfiguration): readonly string[] {
   return addressesOf(configuration).map((address) => `${address}/32`)
 }
 
-function byAddress(a: IPConfiguration, b: IPConfiguration): number {
-  return (parseIPv4(a.ip) ?? 0) - (parseIPv4(b.ip) ?? 0)
+/** What may go and nobody uses, in the order of the addresses. */
+function freeConfigurations({ configurations }: NIC, used: ReadonlySet<string>): readonly IPConfiguration[] {
+  return configurations
+    .flatMap((one) => {
+      const value = parseIPv4(one.ip)
+      const isFree = isUsable(one) && !addressesOf(one).some((address) => used.has(address))
+      return value !== undefined && isFree ? [{ one, value }] : []
+    })
+    .sort((a, b) => a.value - b.value)
+    .map(({ one }) => one)
 }
