@@ -16,17 +16,10 @@ import {
   type EC2Client,
   type NetworkInterface,
 } from '@aws-sdk/client-ec2'
+import type { DryRunObserver, InterfaceTally } from '../../src/ipam/dry-run-observer.ts'
 import { PREFIX_SIZE } from '../../src/ipam/ip-range.ts'
 import type { EC2Action } from './buckets.ts'
-import { ImaginaryInterfaces, type InterfaceTally } from './imaginary-interfaces.ts'
-
-/** What a dry run learns: of itself and of others. */
-export interface DryRunObserver {
-  /** A call that a real run would have made. @param tally what it would have changed on the instance, empty ID: of none */
-  planned(action: string, instanceID: string, tally: InterfaceTally): void
-  /** What listings show that somebody else did to an instance. */
-  observed(instanceID: string, tally: InterfaceTally): void
-}
+import { ImaginaryInterfaces } from './imaginary-interfaces.ts'
 
 const NOTHING: InterfaceTally = { interfaces: 0, addresses: 0, released: 0 }
 

@@ -1,16 +1,7 @@
 import type { NetworkInterface } from '@aws-sdk/client-ec2'
+import type { InterfaceTally } from '../../src/ipam/dry-run-observer.ts'
+import { ImaginarySpace } from '../../src/ipam/imaginary-space.ts'
 import { PREFIX_SIZE } from '../../src/ipam/ip-range.ts'
-import { ImaginarySpace } from './imaginary-space.ts'
-
-/** A change of one instance, in counts; a prefix counts as its 16 addresses. */
-export interface InterfaceTally {
-  /** Attached interfaces that came. */
-  readonly interfaces: number
-  /** Addresses that came, those of new interfaces apart from their primary one. */
-  readonly addresses: number
-  /** Addresses that went. */
-  readonly released: number
-}
 
 /** The truth about one interface, as the last listing had it. */
 interface Real {

@@ -24,7 +24,6 @@ import type { AWSProviderConfig } from './types.ts'
 export type { AWSProviderConfig } from './types.ts'
 export { EC2_BUCKETS } from './buckets.ts'
 export { dryRunClient } from './dry-run-client.ts'
-export type { DryRunObserver } from './dry-run-client.ts'
 export { isThrottled } from './errors.ts'
 
 export interface AWSProviderDependencies {

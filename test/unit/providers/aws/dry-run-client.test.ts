@@ -13,7 +13,7 @@ import {
 import type { EC2Client, NetworkInterface } from '@aws-sdk/client-ec2'
 import { describe, expect, test } from 'vitest'
 import { dryRunClient } from '../../../../providers/aws/dry-run-client.ts'
-import { ImaginarySpace } from '../../../../providers/aws/imaginary-space.ts'
+import { ImaginarySpace } from '../../../../src/ipam/imaginary-space.ts'
 
 const SUBNET = 'subnet-1'
 
