@@ -46,7 +46,7 @@ export function parseInterface(document: JSONObject): ListedInterface | undefine
 }
 
 function configurationOf(configuration: JSONObject): IPConfiguration {
-  const prefix = prefixOf(configuration)
+  const prefix = configurationBlock(configuration)
   return {
     name: textAt(configuration, 'name'),
     ip: configurationIP(configuration),
@@ -62,14 +62,17 @@ export function isPrimaryConfiguration(configuration: JSONObject): boolean {
 
 /** The address of a configuration, of a block the first one; canonical where it parses, empty while there is none. */
 export function configurationIP(configuration: JSONObject): string {
-  const block = prefixOf(configuration)
+  const block = configurationBlock(configuration)
   const text = block === '' ? textAt(objectAt(configuration, 'properties'), 'privateIPAddress') : block
   const address = text.split('/', 1)[0] ?? ''
   return isIPAddress(address) ? (parseAddress(address)?.text ?? address) : address
 }
 
-/** A block comes as CIDR text, or as its first address and its length. Anything but a /28 of IPv4 is a single address to us. */
-function prefixOf(configuration: JSONObject): string {
+/**
+ * The block of a configuration in CIDR text, empty for a single address. It comes as such a text, or as its first address and its length.
+ * Anything but a /28 of IPv4 is a single address to us.
+ */
+export function configurationBlock(configuration: JSONObject): string {
   const properties = objectAt(configuration, 'properties')
   const address = textAt(properties, 'privateIPAddress')
   const length = numberAt(properties, 'privateIPAddressPrefixLength')

@@ -4,7 +4,7 @@ import type { Logger } from '../ipam/contracts.ts'
 import { ConfigError } from '../ipam/errors.ts'
 import type { Tags } from '../ipam/types.ts'
 import { awsAgents, closeAgents } from './aws-network.ts'
-import { openBudget } from './controller-budget.ts'
+import { openBudget, withoutSharing } from './controller-budget.ts'
 import type { Cloud, CloudDependencies } from './controller-cloud.ts'
 import type { InstanceMetadata } from './controller-metadata.ts'
 import { StartError } from './controller-start-error.ts'
@@ -234,8 +234,4 @@ export function leftoverCollection(
 function messageOf(error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : ''
   return `${error instanceof Error ? error.message : String(error)}${cause}`
-}
-
-function withoutSharing(config: Config): Config {
-  return { ...config, budget: { ...config.budget, redisURL: '' } }
 }

@@ -2,7 +2,7 @@ import type { ARMClient, ARMClientOptions, AzureCredential } from '../../provide
 import type { Config } from '../config/config.ts'
 import { nearestName } from '../config/nearest-name.ts'
 import { ConfigError } from '../ipam/errors.ts'
-import { openBudget } from './controller-budget.ts'
+import { openBudget, withoutSharing } from './controller-budget.ts'
 import type { Cloud, CloudDependencies } from './controller-cloud.ts'
 import type { AzureMetadata } from './controller-metadata.ts'
 import { StartError } from './controller-start-error.ts'
@@ -33,7 +33,7 @@ type AzureFacts = Readonly<Record<keyof AzureMetadata, string>>
  * metadata service
  */
 export async function openAzure(dependencies: AzureDependencies): Promise<Cloud> {
-  const { config, access, clock, random, log, metrics, guard } = dependencies
+  const { config, access, clock, random, log, metrics, guard, dryRun } = dependencies
   const { azure } = config
   const provider = await import('../../providers/azure/index.ts')
   const { AZURE_BUCKETS, AZURE_ENVIRONMENT_NAMES, DEFAULT_AZURE_TIMES, isThrottled } = provider
@@ -61,7 +61,8 @@ export async function openAzure(dependencies: AzureDependencies): Promise<Cloud>
   })
   const opened = await openBudget({
     table: AZURE_BUCKETS,
-    config,
+    // The tokens of calls that are not made are nobody's.
+    config: dryRun === undefined ? config : withoutSharing(config),
     clock,
     random,
     log,
@@ -88,7 +89,16 @@ export async function openAzure(dependencies: AzureDependencies): Promise<Cloud>
           profile: config.ipamProfile,
           ...DEFAULT_AZURE_TIMES,
         },
-        { client, budget: opened.budget, clock, random, log, metrics, signal, ...(guard !== undefined && { guard }) },
+        {
+          client: dryRun === undefined ? client : provider.dryRunARMClient(client, dryRun),
+          budget: opened.budget,
+          clock,
+          random,
+          log,
+          metrics,
+          signal,
+          ...(guard !== undefined && { guard }),
+        },
       ),
     close: () => opened.close(),
   }

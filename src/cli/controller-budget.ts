@@ -26,6 +26,11 @@ export interface OpenBudget {
   close(): void
 }
 
+/** The configuration of a budget that is nobody else's. */
+export function withoutSharing(config: Config): Config {
+  return { ...config, budget: { ...config.budget, redisURL: '' } }
+}
+
 /**
  * The budget as configured, shared with other controllers where a Redis is given.
  *

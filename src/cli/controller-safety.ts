@@ -71,9 +71,11 @@ export class Safety {
 
   report(): DryRunReport | undefined {
     const manager = this.#manager
-    const nodes = manager?.getNames().map((name) => [manager.get(name)?.instanceID() ?? '', name] as const)
+    const nodes = manager
+      ?.getNames()
+      .map((name) => [manager.get(name)?.instanceID().toLowerCase() ?? '', name] as const)
     const names = new Map(nodes)
-    return this.dryRun?.report((instanceID) => names.get(instanceID) ?? '')
+    return this.dryRun?.report((instanceID) => names.get(instanceID.toLowerCase()) ?? '')
   }
 
   routes(): readonly Route[] {

@@ -113,8 +113,9 @@ export async function startController(options: ControllerOptions): Promise<Contr
  * @throws ConfigError
  */
 export function refuseUnserved(config: Config): void {
-  if (config.dryRun && config.ipam !== 'eni') {
-    throw new ConfigError([`--dry-run is not served with --ipam ${config.ipam} by this build; it is with: eni`])
+  if (config.dryRun && SERVED_CLOUDS[config.ipam] === undefined) {
+    const served = Object.keys(SERVED_CLOUDS).join(', ')
+    throw new ConfigError([`--dry-run is not served with --ipam ${config.ipam} by this build; it is with: ${served}`])
   }
   const isServed = SERVED_CLOUDS[config.ipam] !== undefined || readPoolPlan(config) !== undefined
   if (isServed) return
