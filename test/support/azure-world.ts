@@ -38,6 +38,8 @@ const RESOURCE_GROUP = 'nodes'
 const NETWORK = `/subscriptions/${SUBSCRIPTION_ID}/resourceGroups/network/providers/Microsoft.Network/virtualNetworks/v`
 /** Least time between two writes of one agent (ms); real ones take 15 s. */
 const AGENT_INTERVAL_MS = 1_000
+/** So few that a list has several pages (count). */
+const PAGE_SIZE = 4
 const MAX_PODS = 40
 const SILENT = { debug() {}, info() {}, warn() {}, error() {} }
 
@@ -62,7 +64,7 @@ export class AzureWorld {
       clock,
       seed: SEED,
       latency: NO_LATENCY,
-      settings: { subscriptionID: SUBSCRIPTION_ID, resourceGroup: RESOURCE_GROUP },
+      settings: { subscriptionID: SUBSCRIPTION_ID, resourceGroup: RESOURCE_GROUP, pageSize: PAGE_SIZE },
       world: {
         version: 1,
         virtualNetworks: [{ id: NETWORK, properties: { addressSpace: { addressPrefixes: ['10.0.0.0/8'] }, subnets } }],

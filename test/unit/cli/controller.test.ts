@@ -234,14 +234,17 @@ describe('a start that cannot succeed says what and what to do', () => {
     expect(error.message).toContain('set --aws-region or AWS_REGION')
   })
 
-  test.each([['--ipam=alibabacloud', '--ipam alibabacloud is not served by this build']])(
-    'an option that this build does not serve: %s',
-    async (flag, message) => {
-      const error = await failure(world().startController([flag]))
-      expect(error).toBeInstanceOf(ConfigError)
-      expect(error.message).toContain(message)
+  test.each([
+    { flags: ['--ipam=alibabacloud'], message: '--ipam alibabacloud is not served by this build' },
+    {
+      flags: ['--dry-run', '--ipam=kubernetes'],
+      message: '--dry-run is not served with --ipam kubernetes by this build; it is with: eni, azure',
     },
-  )
+  ])('an option that this build does not serve: $flags', async ({ flags, message }) => {
+    const error = await failure(world().startController(flags))
+    expect(error).toBeInstanceOf(ConfigError)
+    expect(error.message).toContain(message)
+  })
 })
 
 test('a Redis that is not there is said, and does not keep the controller from its work', async () => {
