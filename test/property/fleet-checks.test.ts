@@ -7,7 +7,7 @@ import type { Fleet, FleetNode, FleetOptions } from '../support/fleet.ts'
 import { startFleet } from '../support/fleet.ts'
 import { randomRun } from '../support/fleet-run.ts'
 import type { TimedStep } from '../support/fleet-steps.ts'
-import { FleetViolation } from '../support/fleet-watch.ts'
+import { FleetViolation } from '../support/fleet-violation.ts'
 
 /** Each check of the simulation is shown to fire: a sound world is broken by hand, and the check must say so and nothing else. */
 

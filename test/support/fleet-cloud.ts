@@ -86,9 +86,11 @@ export class FleetCloud {
     return undefined
   }
 
+  /** Nothing for a machine that is gone already. */
   terminate(instanceID: string): void {
     const { cloud } = this.ec2
-    terminateInstance(cloud, cloud.instance(instanceID))
+    const instance = cloud.instances.get(instanceID)
+    if (instance !== undefined) terminateInstance(cloud, instance)
   }
 
   stop(instanceID: string): void {

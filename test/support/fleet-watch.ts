@@ -17,18 +17,9 @@ import {
 import { Excuses } from './fleet-excuses.ts'
 import { isRefusal, isWhole, nodeNameOf } from './fleet-answers.ts'
 import { readResource } from './fleet-resource.ts'
+import { RoomKnowledge } from './fleet-room.ts'
+import { FleetViolation } from './fleet-violation.ts'
 import type { WireCall } from './fleet-wires.ts'
-
-/** Something that must never happen has happened. */
-export class FleetViolation extends Error {
-  override readonly name = 'FleetViolation'
-  readonly violations: readonly string[]
-
-  constructor(violations: readonly string[], log: string) {
-    super(`${violations.join('\n')}${log === '' ? '' : `\n\nThe controllers said last:\n${log}`}`)
-    this.violations = violations
-  }
-}
 
 /** A node may wait so long although nothing stands in its way (ms). */
 const IDLE_BOUND_MS = 1_000
@@ -36,6 +27,8 @@ const IDLE_BOUND_MS = 1_000
 const BEGINNING_MS = 5_000
 /** An interface that we made and that hangs on nothing is gone after this: 12 tries with pauses of up to a minute (ms). */
 const CLEAN_UP_MS = 900_000
+/** Addresses of a /28 (count). */
+const PREFIX_SIZE = 16
 /** Log lines that a failure tells (count). */
 const LINES_TOLD = 60
 /** Violations kept (count): a broken world repeats itself. */
@@ -68,6 +61,7 @@ export class FleetWatch {
   readonly #excuses = new Excuses()
   /** Calls under way: to EC2 by instance ID, to the API server by node name (count). */
   readonly #underWay = new Map<string, number>()
+  readonly #room = new RoomKnowledge()
   readonly #looseSinceMs = new Map<string, number>()
   /** Instances about which a call was made whose outcome the caller never learned. */
   readonly #lostAnswers = new Set<string>()
@@ -103,10 +97,13 @@ export class FleetWatch {
     for (const id of this.#concerned(request.body)) this.#underWay.set(id, (this.#underWay.get(id) ?? 0) + 1)
   }
 
-  ec2Ended({ request }: WireCall, answer: WireResponse | undefined): void {
+  ec2Ended({ action, request, startMs }: WireCall, answer: WireResponse | undefined): void {
     const nowMs = this.#fleet.clock.now()
     const limits = nodeBackoff(this.#fleet.nodes.size)
-    for (const id of this.#concerned(request.body)) {
+    const concerned = this.#concerned(request.body)
+    if (!isWhole(answer) && concerned.length === 0) this.#room.failed(nowMs)
+    else if (action === 'DescribeSubnets') this.#room.listed(startMs)
+    for (const id of concerned) {
       this.#underWay.set(id, Math.max((this.#underWay.get(id) ?? 0) - 1, 0))
       if (isWhole(answer)) continue
       const isLost = answer === undefined || answer.status < 400 || answer.status >= 500
@@ -261,6 +258,8 @@ export class FleetWatch {
   async #lookForIdleNeed(): Promise<void> {
     const fleet = this.#fleet
     const nowMs = fleet.clock.now()
+    for (const { availabilityZone, space } of fleet.cloud.subnets)
+      if (space.free < PREFIX_SIZE || space.countFreeBlocks() < 2) this.#room.cramped(availabilityZone, nowMs)
     if (!fleet.isServing) this.#servingSinceMs = undefined
     else this.#servingSinceMs ??= nowMs
     const isBeginning = this.#servingSinceMs === undefined || nowMs - this.#servingSinceMs < BEGINNING_MS
@@ -310,12 +309,13 @@ export class FleetWatch {
   }
 
   #isBlocked({ facts, isStopped }: FleetNode, missing: number): boolean {
-    const { cloud } = this.#fleet
+    const { cloud, clock } = this.#fleet
     const zone = cloud.subnets.filter(({ availabilityZone }) => availabilityZone === facts.availabilityZone)
     const isCramped = zone.some(({ space }) => space.free < missing + 1 || space.countFreeBlocks() < 2)
     return (
       isStopped ||
       isCramped ||
+      this.#room.mayBeUnknown(facts.availabilityZone, clock.now()) ||
       cloud.hasOccupied(zone) ||
       !cloud.isRunning(facts.instanceID) ||
       (this.#underWay.get(facts.instanceID) ?? 0) > 0 ||
