@@ -13,6 +13,7 @@ code { overflow-wrap: anywhere }
 .tile span { color: var(--quiet); font-size: .85rem }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 1.6rem 2rem }
 .chart { margin: 0; min-width: 0 }
+.charts + section { margin-top: 1.6rem }
 .keys { display: flex; flex-wrap: wrap; gap: .1rem .9rem; font-size: .85rem; margin: .3rem 0 .5rem }
 .key i { display: inline-block; width: 1rem; border-top: 3px solid; vertical-align: middle; margin-right: .3rem }
 .key i.dashed { border-top-style: dashed }

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import { chromium } from 'playwright-core'
 import type { Browser, Page } from 'playwright-core'
 import { Registry } from 'prom-client'
@@ -6,16 +5,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { NODE_STATUS } from '../../../src/status-page/status-source.ts'
 import { startTelemetryServer } from '../../../src/telemetry/server.ts'
 import type { TelemetryServer } from '../../../src/telemetry/server.ts'
+import { CHROMIUM, OVERFLOW } from '../../support/chromium.ts'
 import { StatusDemo } from '../../support/status-demo.ts'
 
-/** Where Debian and others put it. */
-const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) =>
-  existsSync(path),
-)
-
 // What runs in the page is text: its types are those of a browser, ours are not.
-/** By how much the page is wider than the window (pixels). */
-const OVERFLOW = 'document.documentElement.scrollWidth - document.documentElement.clientWidth'
 /** The longest time between two pictures within 2.5 s (ms). */
 const LONGEST_FRAME = `new Promise((resolve) => {
   let longest = 0
