@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { DryRunReport } from '../../src/cli/dry-run.ts'
 import type { ControllerHandle } from '../../src/cli/controller.ts'
-import { inAzureWorld } from '../support/azure-world.ts'
+import { inAzureWorld, PUBLIC_PREFIX_TAGS } from '../support/azure-world.ts'
 import type { AzureWorld, AzureWorldOptions } from '../support/azure-world.ts'
 
 /** A dry run on Azure against the simulators' own counts, in virtual time. */
@@ -59,6 +59,10 @@ describe('a dry run on Azure', () => {
       name: 'nodes that want several amounts',
       options: { ...machines, kind: 'standalone', specs: [{ 'min-allocate': 24 }, { 'pre-allocate': 3 }] },
     },
+    ...(['uniform', 'standalone'] as const).map((kind) => ({
+      name: `a public address for each node, ${kind}`,
+      options: { ...machines, kind, specs: [{ 'static-ip-tags': PUBLIC_PREFIX_TAGS }] },
+    })),
     {
       name: 'a subnet that has just enough',
       options: { ...machines, kind: 'uniform', subnetBits: 26, specs: [{ 'min-allocate': 8, 'pre-allocate': 8 }] },
@@ -73,7 +77,7 @@ describe('a dry run on Azure', () => {
     expect(resources.status).toBe(NODES)
     expect(nodesLeftOut).toBe(0)
     expect(nodes.map(({ node }) => node).sort()).toEqual(
-      Array.from({ length: NODES }, (_, index) => `node-${index + 1}`),
+      Array.from({ length: NODES }, (_, index) => `node-${index + 1}`).sort(),
     )
     for (const { planned } of nodes) expect(planned.addresses).toBeGreaterThan(0)
     expect(verdicts).toEqual({ same: 0, different: 0, onlyPlanned: NODES, onlyObserved: 0 })

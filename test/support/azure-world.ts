@@ -32,6 +32,8 @@ export interface AzureWorldOptions {
   readonly flags?: readonly string[]
 }
 
+/** What `spec.ipam.static-ip-tags` finds the one public prefix by. */
+export const PUBLIC_PREFIX_TAGS = { use: 'pods' }
 const SEED = 7
 const SUBSCRIPTION_ID = '00000000-0000-0000-0000-0000000000aa'
 const RESOURCE_GROUP = 'nodes'
@@ -67,6 +69,13 @@ export class AzureWorld {
       settings: { subscriptionID: SUBSCRIPTION_ID, resourceGroup: RESOURCE_GROUP, pageSize: PAGE_SIZE },
       world: {
         version: 1,
+        publicIPPrefixes: [
+          {
+            id: `/subscriptions/${SUBSCRIPTION_ID}/resourceGroups/${RESOURCE_GROUP}/providers/Microsoft.Network/publicIPPrefixes/p`,
+            tags: PUBLIC_PREFIX_TAGS,
+            properties: { ipPrefix: '52.0.0.0/28' },
+          },
+        ],
         virtualNetworks: [{ id: NETWORK, properties: { addressSpace: { addressPrefixes: ['10.0.0.0/8'] }, subnets } }],
       },
     })
