@@ -30,12 +30,13 @@ describe('prepareIPRelease', () => {
     expect(prepareIPRelease(facts({ interfaces }), 2).interfaceID).toBe('eni-a')
   })
 
-  test('the same interface twice is one of equals', () => {
-    const twice = eni({ id: 'eni-a', addresses: addresses(3) })
-    expect(prepareIPRelease(facts({ interfaces: [twice, { ...twice }] }), 2)).toMatchObject({
-      interfaceID: 'eni-a',
-      ipsToRelease: addresses(3).slice(0, 2),
-    })
+  test('an interface that the node does not manage gives nothing back, however much it has', () => {
+    const interfaces = [
+      eni({ id: 'eni-a', number: 0, addresses: addresses(9) }),
+      eni({ id: 'eni-b', number: 1, addresses: addresses(2, '10.0.1.') }),
+    ]
+    const action = prepareIPRelease(facts({ interfaces, spec: spec({ firstInterfaceIndex: 1 }) }), 5)
+    expect(action.interfaceID).toBe('eni-b')
   })
 
   test('a prefix interface later in the order wins over a plain one before it', () => {
