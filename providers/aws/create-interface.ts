@@ -1,77 +1,18 @@
-import type { CreateInterfaceCondition, CreateInterfaceOutcome, Logger } from '../../src/ipam/contracts.ts'
+import type { CreateInterfaceOutcome, Logger } from '../../src/ipam/contracts.ts'
 import { CloudAPIError, LimitsNotFoundError } from '../../src/ipam/errors.ts'
 import { PREFIX_SIZE } from '../../src/ipam/ip-range.ts'
 import type { AllocationAction, Limits } from '../../src/ipam/types.ts'
 import type { CallContext } from '../../src/runtime/call-priority.ts'
-import type { CreatedInterface, CreateInterfaceRequest, EC2API } from './api.ts'
-import {
-  createOnce,
-  creationProof,
-  REPEAT_WAIT_MS,
-  undoCreation,
-  type SafeCreationDependencies,
-} from './create-once.ts'
+import type { CreatedInterface, CreateInterfaceRequest } from './api.ts'
+import { attach, markForDeletion, type Attachment } from './attach-interface.ts'
+import { createOnce } from './create-once.ts'
+import { StepFailure, type CreationDependencies, type CreationFacts } from './creation.ts'
 import type { AddressReservation } from './dense-addresses.ts'
 import { isChoiceRefused, wrapError } from './errors.ts'
-import { isPrefixDelegated, nextDeviceIndex, planInterface, type InterfacePlan } from './plan.ts'
-import { chooseSecurityGroups, chooseSubnet, siblingSubnets, type Infrastructure } from './plan-placement.ts'
+import { isPrefixDelegated, planInterface, type InterfacePlan } from './plan.ts'
+import { chooseSecurityGroups, chooseSubnet, siblingSubnets } from './plan-placement.ts'
 import { isOwnRefusal, noRoom } from './subnet-room.ts'
 import type { Claim } from './subnet-room.ts'
-import type { ENI, ENISpec } from './types.ts'
-
-/** Attachments tried while the device index turns out to be taken (count). @source cilium pkg/aws/ipam/node.go, maxAttachRetries */
-const ATTACH_ATTEMPTS = 5
-/** Attachments tried while EC2 does not show the new interface yet (count), with the same waits. A choice. */
-const VISIBILITY_ATTEMPTS = 4
-
-/** Everything about one node that a creation depends on, read at its start. */
-export interface CreationFacts {
-  readonly instanceID: string
-  readonly spec: ENISpec
-  readonly limits: Limits | undefined
-  /** The node's view. */
-  readonly interfaces: readonly ENI[]
-  readonly prefixDelegation: boolean
-  readonly infrastructure: Infrastructure
-  /** Where a subnet has no free /28 block, its siblings are asked before single addresses are used. */
-  readonly triesSiblingSubnets: boolean
-  /** Tags of every created interface. */
-  readonly tags: Readonly<Record<string, string>>
-}
-
-export interface CreationDependencies extends SafeCreationDependencies {
-  readonly log: Logger
-  /** The interface hangs on the instance: it belongs into the inventory. */
-  readonly onAttached: (eni: ENI) => void
-  /** The subnet refused so many single addresses (count). */
-  readonly onSubnetExhausted: (subnetID: string, refusedCount: number) => void
-  /** The subnet had no free /28 block. */
-  readonly onPrefixesExhausted: (subnetID: string) => void
-  /** Whether a node that fell back to single addresses tries prefixes again in this subnet. */
-  readonly returnsToPrefixes: (subnetID: string) => boolean
-  /** So many addresses of a subnet, or as many as are left, for a call that is about to be made; undefined: none is left. */
-  readonly claimAddresses: (subnetID: string, count: number) => Claim | undefined
-  /** Addresses beside those that are taken already; undefined: EC2 chooses. */
-  readonly reserveAddresses: (subnetID: string, count: number) => AddressReservation | undefined
-  /** Interfaces created and about to be attached, by ID: garbage collection keeps off them. */
-  readonly beingAttached: Set<string>
-  /** The attachment is asked for: from now on it waits for its own quota. */
-  readonly onAttaching: () => void
-  /** Reads the node's instance into the inventory. @throws CloudAPIError */
-  readonly readInstance: () => Promise<void>
-}
-
-/** A step failed. Never leaves this file. */
-class StepFailure extends Error {
-  readonly condition: CreateInterfaceCondition
-  readonly failure: Error
-
-  constructor(condition: CreateInterfaceCondition, failure: Error) {
-    super(failure.message)
-    this.condition = condition
-    this.failure = failure
-  }
-}
 
 /**
  * Creates an interface, fills and attaches it. Each failed step is undone; what cannot be undone at once is retried in the
@@ -296,86 +237,6 @@ function createFailure(
   return new StepFailure('unableToCreateENI', wrapError('unable to create ENI', error))
 }
 
-interface Attachment {
-  readonly deviceIndex: number
-  /** Empty when the answer that had it was lost. */
-  readonly attachmentID: string
-}
-
-async function attach(
-  created: CreatedInterface,
-  facts: CreationFacts,
-  deps: CreationDependencies,
-  context: CallContext,
-): Promise<Attachment> {
-  const { interfaceID } = created
-  let deviceIndex = nextDeviceIndex(facts.interfaces, facts.spec.firstInterfaceIndex ?? 0)
-  let conflicts = 0
-  let misses = 0
-  deps.onAttaching()
-  for (;;) {
-    try {
-      const attachment = { interfaceID, instanceID: facts.instanceID, deviceIndex }
-      return { deviceIndex, attachmentID: await deps.api.attachNetworkInterface(attachment, context) }
-    } catch (error) {
-      if (!(error instanceof CloudAPIError)) {
-        undoCreation(created, deps)
-        throw error
-      }
-      if (error.kind === 'unavailable' && (await isAttachedAfterAll(created, deps, context)))
-        return { deviceIndex, attachmentID: '' }
-      const isIndexTaken = error.reason === 'indexConflict'
-      if (isIndexTaken) deviceIndex = nextDeviceIndex(facts.interfaces, deviceIndex + 1)
-      const isInvisible = error.code === 'InvalidNetworkInterfaceID.NotFound'
-      const canRepeat =
-        (isIndexTaken && ++conflicts < ATTACH_ATTEMPTS) || (isInvisible && ++misses < VISIBILITY_ATTEMPTS)
-      if (!canRepeat) {
-        if (error.kind !== 'unavailable') undoCreation(created, deps)
-        throw new StepFailure('unableToAttachENI', wrapError(`unable to attach ENI at index ${deviceIndex}`, error))
-      }
-    }
-    if (misses > 0) await sleepOrUndo(REPEAT_WAIT_MS * 2 ** (misses - 1), created, deps, context)
-  }
-}
-
-async function sleepOrUndo(
-  ms: number,
-  created: CreatedInterface,
-  deps: CreationDependencies,
-  context: CallContext,
-): Promise<void> {
-  try {
-    await deps.clock.sleep(ms, context.signal)
-  } catch (error) {
-    undoCreation(created, deps)
-    throw error
-  }
-}
-
-/**
- * Settles an attachment whose answer was lost by the attempt to undo: EC2 refuses to delete an attached interface.
- *
- * @returns true = attached; false = deleted, or being deleted in the background
- */
-async function isAttachedAfterAll(
-  created: CreatedInterface,
-  deps: CreationDependencies,
-  context: CallContext,
-): Promise<boolean> {
-  try {
-    const proof = creationProof(created, 'attachment not answered')
-    const { priority, reason, signal } = context
-    await deps.api.deleteNetworkInterface(created.interfaceID, { priority, reason, signal, proof }, deps.owner)
-    deps.onSubnetChanged(created.eni?.subnet.id ?? '', created.eni?.addresses.length ?? 0)
-    return false
-  } catch (error) {
-    if (error instanceof CloudAPIError && error.kind === 'conflict') return true
-    undoCreation(created, deps, 'attachment not answered')
-    if (error instanceof CloudAPIError) return false
-    throw error
-  }
-}
-
 /** Puts the attached interface into the inventory and has it marked for deletion with its instance. */
 async function publish(
   result: {
@@ -409,32 +270,4 @@ async function readUnreadable(interfaceID: string, instanceID: string, deps: Cre
     if (!(error instanceof CloudAPIError)) throw error
     deps.log.warn({ instanceID, interfaceID, error }, 'Cannot read a new interface, the next sync will')
   }
-}
-
-function markForDeletion(
-  interfaceID: string,
-  knownAttachmentID: string,
-  instanceID: string,
-  { api, background }: CreationDependencies,
-): void {
-  background.start({
-    reason: 'delete-on-termination',
-    fields: { instanceID, interfaceID },
-    attempt: async (context) => {
-      const attachmentID = knownAttachmentID || (await findAttachment(interfaceID, instanceID, api, context))
-      await api.setDeleteOnTermination(interfaceID, attachmentID, context)
-    },
-  })
-}
-
-async function findAttachment(
-  interfaceID: string,
-  instanceID: string,
-  api: EC2API,
-  context: CallContext,
-): Promise<string> {
-  const listed = await api.listings.describeInterfacesOfInstances([instanceID], context)
-  const attachmentID = listed.find(({ eni }) => eni.id === interfaceID)?.eni.attachmentID ?? ''
-  if (attachmentID === '') throw new Error(`${interfaceID} does not show on ${instanceID} yet`)
-  return attachmentID
 }
